@@ -1,0 +1,200 @@
+//! What a person types. clap types only: no I/O, no decisions.
+//!
+//! The verb is looked up before clap's tree is built, so that `newroot closure` pays for the
+//! arguments of `closure` and not for those of every other verb.
+
+pub mod closure;
+pub mod completions;
+pub mod enter;
+pub mod jail;
+pub mod profile;
+pub mod sessions;
+pub mod setup;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+/// One parsed command line.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What is accepted before and after every verb.
+    pub globals: Globals,
+    /// The verb with its own arguments.
+    pub verb: Verb,
+}
+
+/// Options that mean the same everywhere (design section 4).
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Everywhere")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Globals {
+    /// Print what would be done as shell commands, and do nothing
+    #[arg(short = 'n', long, global = true)]
+    pub dry_run: bool,
+    /// Print each operation as it is done, and system calls in errors
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Print errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Answer every question that is safe to answer
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// ASCII only, no bars: for serial consoles and logs (or set NEWROOT_PLAIN)
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// Colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// `--color`.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A verb and its arguments.
+#[derive(Debug)]
+pub enum Verb {
+    /// `closure`, alias `ldd`
+    Closure(closure::ClosureArgs),
+    /// `jail build|add|try|check|update|show|remove`
+    Jail(jail::JailArgs),
+    /// `enter`, alias `chroot`
+    Enter(enter::EnterArgs),
+    /// `ps`
+    Ps(sessions::PsArgs),
+    /// `exec`
+    Exec(sessions::ExecArgs),
+    /// `stop`
+    Stop(sessions::StopArgs),
+    /// `cleanup`
+    Cleanup(sessions::CleanupArgs),
+    /// `profile list|show`
+    Profile(profile::ProfileArgs),
+    /// `setup apparmor`
+    Setup(setup::SetupArgs),
+    /// `completions`
+    Completions(completions::CompletionsArgs),
+}
+
+/// One row of the table of verbs.
+struct Entry {
+    name: &'static str,
+    alias: Option<&'static str>,
+    augment: fn(Command) -> Command,
+    parse: fn(&ArgMatches) -> Result<Verb, clap::Error>,
+}
+
+macro_rules! entry {
+    ($name:literal, $alias:expr, $args:ty, $verb:path) => {
+        Entry {
+            name: $name,
+            alias: $alias,
+            augment: |command| <$args>::augment_args(command),
+            parse: |matches| <$args>::from_arg_matches(matches).map($verb),
+        }
+    };
+}
+
+const VERBS: &[Entry] = &[
+    entry!("closure", Some("ldd"), closure::ClosureArgs, Verb::Closure),
+    entry!("jail", None, jail::JailArgs, Verb::Jail),
+    entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
+    entry!("ps", None, sessions::PsArgs, Verb::Ps),
+    entry!("exec", None, sessions::ExecArgs, Verb::Exec),
+    entry!("stop", None, sessions::StopArgs, Verb::Stop),
+    entry!("cleanup", None, sessions::CleanupArgs, Verb::Cleanup),
+    entry!("profile", None, profile::ProfileArgs, Verb::Profile),
+    entry!("setup", None, setup::SetupArgs, Verb::Setup),
+    entry!(
+        "completions",
+        None,
+        completions::CompletionsArgs,
+        Verb::Completions
+    ),
+];
+
+/// The whole tree, for help, completions and the tests that compare it with the man pages.
+#[must_use]
+pub fn command() -> Command {
+    VERBS.iter().fold(base(), |command, entry| {
+        command.subcommand(subcommand(entry))
+    })
+}
+
+/// Parses `argv`, the program's name first.
+///
+/// # Errors
+/// clap's error: wrong usage, or the text of `--help` and `--version`.
+pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
+    let wanted = argv.iter().skip(1).find_map(|word| entry_of(word));
+    let mut command = match wanted {
+        Some(entry) => base().subcommand(subcommand(entry)),
+        None => command(),
+    };
+    let matches = command.try_get_matches_from_mut(argv)?;
+    let Some((name, arguments)) = matches.subcommand() else {
+        let kind = clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        return Err(command.error(kind, "which verb? See newroot --help"));
+    };
+    let Some(entry) = entry_of(OsStr::new(name)) else {
+        return Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand));
+    };
+    Ok(Invocation {
+        globals: Globals::from_arg_matches(arguments)?,
+        verb: (entry.parse)(arguments)?,
+    })
+}
+
+fn entry_of(word: &OsStr) -> Option<&'static Entry> {
+    let word = word.to_str()?;
+    VERBS
+        .iter()
+        .find(|entry| entry.name == word || entry.alias == Some(word))
+}
+
+fn base() -> Command {
+    let command = Command::new("newroot")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Everything that happens behind another root directory")
+        .after_help("See newroot(8) and newroot-VERB(8).")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .infer_subcommands(false);
+    Globals::augment_args(command)
+}
+
+fn subcommand(entry: &Entry) -> Command {
+    let command = (entry.augment)(Command::new(entry.name));
+    match entry.alias {
+        Some(alias) => command.visible_alias(alias),
+        None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn globals_are_taken_before_and_after_the_verb() {
+        for line in [["newroot", "-n", "ps"], ["newroot", "ps", "-n"]] {
+            let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
+            assert!(parse(&argv).unwrap().globals.dry_run);
+        }
+    }
+}

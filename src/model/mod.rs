@@ -1,0 +1,11 @@
+//! Plain types everyone shares. No I/O, no policy.
+
+mod meta;
+mod path;
+mod shell;
+mod size;
+
+pub use meta::{FileId, Kind, Meta};
+pub use path::{HostPath, RootPath};
+pub use shell::shell_word;
+pub use size::Bytes;

@@ -1,0 +1,188 @@
+//! The two kinds of path that must never be mixed: one on the host, one inside a root.
+//!
+//! Purely textual: nothing here touches a file system, so `..` and links are left alone
+//! ([`crate::root`] resolves them).
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// A path in the caller's own mount namespace; relative ones count from the working directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPath(PathBuf);
+
+impl HostPath {
+    /// Takes a path as it was typed or found on the host.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The path for the standard library's and the kernel's calls.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `self/name`; an absolute `name` is put below `self` all the same.
+    #[must_use]
+    pub fn join(&self, name: impl AsRef<Path>) -> Self {
+        let name = name.as_ref();
+        Self(self.0.join(name.strip_prefix("/").unwrap_or(name)))
+    }
+
+    /// Where `inside` is found on the host when `self` is the root. For showing only: links are
+    /// not resolved, so nothing may be opened by this name.
+    #[must_use]
+    pub fn show_inside(&self, inside: &RootPath) -> PathBuf {
+        self.join(inside.as_path()).0
+    }
+}
+
+impl fmt::Display for HostPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+impl AsRef<Path> for HostPath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// A path inside a root: always absolute, `/` being that root. May hold `..` and links.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RootPath(PathBuf);
+
+impl RootPath {
+    /// Takes a path inside a root; a relative one is taken from `/`.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        if path.is_absolute() {
+            Self(path.to_path_buf())
+        } else {
+            Self(Path::new("/").join(path))
+        }
+    }
+
+    /// From raw bytes, as ELF files and caches hold them.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        if bytes.first() == Some(&b'/') {
+            return Self(PathBuf::from(OsString::from_vec(bytes.to_vec())));
+        }
+        let mut absolute = Vec::with_capacity(bytes.len() + 1);
+        absolute.push(b'/');
+        absolute.extend_from_slice(bytes);
+        Self(PathBuf::from(OsString::from_vec(absolute)))
+    }
+
+    /// The root itself, `/`.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(PathBuf::from("/"))
+    }
+
+    /// The absolute path, as seen by a program whose `/` is the root.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The bytes of the path.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_os_str().as_bytes()
+    }
+
+    /// The path without its leading slashes, as the `*at` calls want it; `.` for the root.
+    #[must_use]
+    pub fn relative(&self) -> &Path {
+        let rest = self.0.strip_prefix("/").unwrap_or(&self.0);
+        if rest.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            rest
+        }
+    }
+
+    /// `self/name`, the way a string is extended: no `..` is folded.
+    #[must_use]
+    pub fn join(&self, name: impl AsRef<Path>) -> Self {
+        let name = name.as_ref();
+        Self(self.0.join(name.strip_prefix("/").unwrap_or(name)))
+    }
+
+    /// The textual directory part; `/` for `/x` and `/`.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        Self(
+            self.0
+                .parent()
+                .unwrap_or_else(|| Path::new("/"))
+                .to_path_buf(),
+        )
+    }
+
+    /// The last component; `None` for `/` and for a path that ends in `..`.
+    #[must_use]
+    pub fn file_name(&self) -> Option<&OsStr> {
+        self.0.file_name()
+    }
+
+    /// Textual prefix test on whole components.
+    #[must_use]
+    pub fn starts_with(&self, base: &Self) -> bool {
+        self.0.starts_with(&base.0)
+    }
+
+    /// Folds `.`, doubled slashes and `..` as text. Right only where no component is a link.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        use std::path::Component;
+        let mut out = PathBuf::from("/");
+        for part in self.0.components() {
+            match part {
+                Component::ParentDir => {
+                    out.pop();
+                }
+                Component::Normal(name) => out.push(name),
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        Self(out)
+    }
+}
+
+impl fmt::Display for RootPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_paths_are_absolute_and_extend_below_themselves() {
+        assert_eq!(RootPath::new("usr/bin").as_path(), Path::new("/usr/bin"));
+        assert_eq!(RootPath::new("/a").join("/b").as_path(), Path::new("/a/b"));
+        assert_eq!(RootPath::root().relative(), Path::new("."));
+        assert_eq!(RootPath::from_bytes(b"lib/x").as_bytes(), b"/lib/x");
+        assert_eq!(
+            RootPath::new("/a/./b/../../../c").normalized().as_path(),
+            Path::new("/c")
+        );
+    }
+
+    #[test]
+    fn host_paths_show_where_a_root_path_lies() {
+        let host = HostPath::new("/mnt");
+        assert_eq!(
+            host.show_inside(&RootPath::new("/etc/fstab")),
+            Path::new("/mnt/etc/fstab")
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! Decisions as data: facts and choices become a list of operations.
+//!
+//! Pure: no system call, no file, no printing. An [`Op`] says what happens; a [`Step`] says also
+//! where ([`Place`]). `Display` of a step is the shell command that does the same, which is what
+//! `-n` prints and `-v` prints as it is done. [`Op::inverse`] is what the undo stack takes.
+
+mod file;
+mod op;
+
+pub use file::{FileOp, Owner, Source};
+pub use op::{Op, Place, Step};

@@ -1,0 +1,133 @@
+//! The only module that prints or asks.
+//!
+//! Data goes to stdout, everything else to stderr. Names that come from a disk are escaped
+//! before they reach a terminal or a log. A broken pipe is no error.
+
+mod report;
+mod sanitize;
+
+pub use report::usage_error;
+pub use sanitize::{escape, escape_bytes, shell_quote};
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::cli::{ColorChoice, Globals};
+use crate::error::Exit;
+
+/// How to talk on this command line.
+#[derive(Clone, Debug)]
+pub struct Ui {
+    verbosity: Verbosity,
+    color_out: bool,
+    plain: bool,
+    assume_yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Ui {
+    /// Decides once about colour, plainness and verbosity.
+    #[must_use]
+    pub fn new(globals: &Globals) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let plain = globals.plain || dumb || std::env::var_os("NEWROOT_PLAIN").is_some();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colored = |terminal: bool| match globals.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !plain && !no_color,
+        };
+        let verbosity = if globals.quiet {
+            Verbosity::Quiet
+        } else if globals.verbose > 0 {
+            Verbosity::Verbose
+        } else {
+            Verbosity::Normal
+        };
+        Self {
+            verbosity,
+            color_out: colored(io::stdout().is_terminal()),
+            plain,
+            assume_yes: globals.yes,
+        }
+    }
+
+    /// Whether stdout may be coloured.
+    #[must_use]
+    pub fn color_out(&self) -> bool {
+        self.color_out
+    }
+
+    /// ASCII only, no bars, one line a stage.
+    #[must_use]
+    pub fn plain(&self) -> bool {
+        self.plain
+    }
+
+    /// `-y`: answer what is safe to answer.
+    #[must_use]
+    pub fn assume_yes(&self) -> bool {
+        self.assume_yes
+    }
+
+    /// `-v`.
+    #[must_use]
+    pub fn verbose(&self) -> bool {
+        self.verbosity == Verbosity::Verbose
+    }
+
+    /// Whether a progress bar may be drawn.
+    #[must_use]
+    pub fn wants_progress(&self) -> bool {
+        !self.plain && self.verbosity == Verbosity::Normal && io::stderr().is_terminal()
+    }
+
+    /// Writes data to stdout. A reader that went away is no error.
+    ///
+    /// # Errors
+    /// The errno of write(2), EPIPE excepted.
+    pub fn out(&self, data: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(data).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => done,
+        }
+    }
+
+    /// One line of a report on stderr; silent with `-q`.
+    pub fn note(&self, line: &str) {
+        if self.verbosity >= Verbosity::Normal {
+            self.err_line(line);
+        }
+    }
+
+    /// One line on stderr at `-v` only.
+    pub fn detail(&self, line: &str) {
+        if self.verbosity == Verbosity::Verbose {
+            self.err_line(line);
+        }
+    }
+
+    /// A warning; shown with `-q` too, since something will be different from what was asked.
+    pub fn warn(&self, line: &str) {
+        self.err_line(&format!("newroot: warning: {line}"));
+    }
+
+    /// Shows an error with its details and hints and returns the exit status it stands for.
+    #[must_use]
+    pub fn failure(&self, error: &anyhow::Error) -> Exit {
+        report::failure(self, error)
+    }
+
+    fn err_line(&self, line: &str) {
+        let mut text = escape(line);
+        text.push('\n');
+        // Nobody is left to tell when stderr itself is gone.
+        io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+}

@@ -1,0 +1,54 @@
+//! Errors as in screens.md, screen 6: what, why, the facts, the next command to type.
+
+use std::io::Write;
+
+use super::Ui;
+use crate::error::{Exit, Failure, Hint};
+
+/// Prints clap's own message; help and version are data and go to stdout.
+#[must_use]
+pub fn usage_error(error: &clap::Error) -> Exit {
+    if error.use_stderr() {
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let line = format!("newroot: {text}");
+        std::io::stderr().lock().write_all(line.as_bytes()).ok();
+        return Exit::Usage;
+    }
+    let text = error.render().to_string();
+    std::io::stdout().lock().write_all(text.as_bytes()).ok();
+    Exit::Success
+}
+
+pub(super) fn failure(ui: &Ui, error: &anyhow::Error) -> Exit {
+    let Some(failure) = error.downcast_ref::<Failure>() else {
+        ui.err_line(&format!("newroot: {error:#}"));
+        return Exit::Failed;
+    };
+    ui.err_line(&format!("newroot: {failure}"));
+    for line in &failure.details {
+        ui.err_line(&format!("  {line}"));
+    }
+    if let Some(source) = &failure.source {
+        ui.detail(&format!("  ({source:#})"));
+    }
+    for line in hints(&failure.hints) {
+        ui.err_line(&line);
+    }
+    failure.exit
+}
+
+/// The commands stand below each other, where the longest purpose allows it.
+fn hints(hints: &[Hint]) -> Vec<String> {
+    const COLUMN: usize = 32;
+    hints
+        .iter()
+        .map(|hint| {
+            if hint.command.is_empty() {
+                return format!("hint: {}", hint.purpose);
+            }
+            let purpose = format!("{}:", hint.purpose);
+            format!("hint: {purpose:<COLUMN$} {}", hint.command)
+        })
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! Tests that need no privilege, one binary.
+
+mod layers;
