@@ -46,7 +46,7 @@ impl Trial {
         let why: Vec<String> = missing.into_iter().map(|(_, why)| why).collect();
         let why = why.join(", ");
         if ignored && !std::env::args().any(|argument| argument == "--list") {
-            report_skip(self.name, &why);
+            report_skip(&format!("root:{}", self.name), &why);
         }
         let name = self.name;
         let body = move || {
