@@ -5,7 +5,10 @@
 //! `io::Result` (a bare errno, no allocation); calls that change something return
 //! [`SysError`], which prints the whole call with its arguments.
 
+pub mod cpu;
 mod error;
+pub mod file;
 pub mod fs;
+pub mod lock;
 
 pub use error::{SysError, SysResult, describe, errno_of};
