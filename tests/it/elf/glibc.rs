@@ -44,7 +44,7 @@ fn g01_root_kinds() {
         ("/static", ProgramKind::Static, None, 0),
         ("/static-pie", ProgramKind::Static, None, 0),
         ("/lib64/ld-linux-x86-64.so.2", ProgramKind::Static, None, 0),
-        ("/library", ProgramKind::Library, None, 1),
+        ("/library", ProgramKind::Library, loader, 1),
         ("/dynamic", ProgramKind::Dynamic, loader, 1),
         ("/klibc", ProgramKind::Dynamic, Some("/lib/klibc.so"), 0),
         ("/data", ProgramKind::Data, None, 0),

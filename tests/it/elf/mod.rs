@@ -1,6 +1,8 @@
 //! The ELF engine against real loaders, hand-made trees and hostile files.
 
+mod cli;
 mod glibc;
+mod hostile;
 mod lab;
 mod musl;
 mod rules;

@@ -45,6 +45,17 @@ pub(super) fn trace(program: &Path, closure: &Closure, env: &[(&str, &str)]) -> 
     Some(parse(&output.stdout, &interpreter))
 }
 
+/// What ldd(1) does: how a library would be loaded by itself. No code of it runs.
+fn list(library: &Path) -> Loads {
+    let output = Command::new(GLIBC[0])
+        .arg(library)
+        .env_clear()
+        .env("LD_TRACE_LOADED_OBJECTS", "1")
+        .output()
+        .unwrap();
+    parse(&output.stdout, GLIBC[0])
+}
+
 fn parse(stdout: &[u8], interpreter: &str) -> Loads {
     let loader = fs::canonicalize(interpreter).unwrap();
     let mut loads = Loads::default();
@@ -167,4 +178,42 @@ fn programs_with_origin_load_what_the_engine_says() {
     let compared = compare(programs);
     eprintln!("compared {compared} programs elsewhere");
     assert!(compared > 20, "only {compared} programs to compare with");
+}
+
+/// Libraries as roots of their own, RPATH and RUNPATH with them.
+#[test]
+fn libraries_of_this_machine_load_what_the_engine_says() {
+    let options = Options {
+        cpu: cpu(),
+        ..Options::default()
+    };
+    let mut engine = Engine::with_options(&Host, options);
+    let (mut compared, mut wrong) = (0, Vec::new());
+    let mut libraries = listed("/usr/lib/x86_64-linux-gnu");
+    libraries.extend(below(Path::new("/usr/lib/jvm")));
+    for library in libraries {
+        if !library.to_string_lossy().contains(".so") || library.is_symlink() {
+            continue;
+        }
+        let Ok(closure) = engine.closure(&RootPath::new(&library)) else {
+            continue;
+        };
+        let x86_64 = engine
+            .object(&RootPath::new(&library))
+            .is_ok_and(|object| object.target.machine == 62 && object.target.class == 2);
+        // One that names a loader is a program (libc.so.6), and is asked as one above.
+        if closure.kind != ProgramKind::Library || !x86_64 {
+            continue;
+        }
+        let (found, truth) = (loads_of(&closure), list(&library));
+        // The loader stops at the first error; the engine goes on.
+        let stopped = closure.missing.iter().any(|it| it.refused.is_some());
+        compared += 1;
+        if found != truth && !stopped {
+            wrong.push(format!("{}:\n{found:?}\n{truth:?}", library.display()));
+        }
+    }
+    eprintln!("compared {compared} libraries");
+    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(compared > 100, "only {compared} libraries to compare with");
 }
