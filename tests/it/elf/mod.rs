@@ -1,5 +1,6 @@
 //! The ELF engine against real loaders, hand-made trees and hostile files.
 
+mod cache;
 mod cli;
 mod glibc;
 mod hostile;

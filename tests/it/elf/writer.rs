@@ -223,3 +223,81 @@ fn grow(bytes: &mut Vec<u8>, more: &[u8]) {
     bytes[64 + 32..64 + 40].copy_from_slice(&size);
     bytes[64 + 40..64 + 48].copy_from_slice(&size);
 }
+
+/// One entry of an ld.so.cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+    pub(super) flags: u32,
+    /// A glibc-hwcaps level.
+    pub(super) level: Option<&'static str>,
+    /// The ISA level that the file asks for.
+    pub(super) isa: u32,
+}
+
+impl Entry {
+    /// A plain entry for x86-64.
+    pub(super) fn plain(name: &'static str, path: &'static str) -> Self {
+        Self {
+            name,
+            path,
+            flags: 0x0303,
+            level: None,
+            isa: 0,
+        }
+    }
+}
+
+/// A cache in today's format. `entries` must be in the loader's order, descending.
+pub(super) fn cache(entries: &[Entry]) -> Vec<u8> {
+    let mut levels: Vec<&str> = entries.iter().filter_map(|entry| entry.level).collect();
+    levels.sort_unstable();
+    levels.dedup();
+    let mut out = b"glibc-ld.so.cache1.1".to_vec();
+    let word = |out: &mut Vec<u8>, value: usize| {
+        out.extend_from_slice(&u32::try_from(value).unwrap().to_le_bytes());
+    };
+    let strings_at = 48 + entries.len() * 24;
+    let mut strings: Vec<u8> = Vec::new();
+    let mut string = |text: &str| {
+        let at = strings_at + strings.len();
+        strings.extend_from_slice(text.as_bytes());
+        strings.push(0);
+        at
+    };
+    let names: Vec<(usize, usize)> = entries
+        .iter()
+        .map(|entry| (string(entry.name), string(entry.path)))
+        .collect();
+    let level_names: Vec<usize> = levels.iter().map(|level| string(level)).collect();
+    strings.resize(strings.len().next_multiple_of(4), 0);
+    word(&mut out, entries.len());
+    word(&mut out, strings.len());
+    word(&mut out, 2);
+    word(&mut out, strings_at + strings.len());
+    out.resize(48, 0);
+    for (entry, (name, path)) in entries.iter().zip(names) {
+        word(&mut out, entry.flags as usize);
+        word(&mut out, name);
+        word(&mut out, path);
+        word(&mut out, 0);
+        let index = entry.level.and_then(|level| levels.iter().position(|it| *it == level));
+        match index {
+            Some(index) => {
+                word(&mut out, index);
+                word(&mut out, (1 << 30) | entry.isa as usize);
+            }
+            None => out.extend_from_slice(&[0; 8]),
+        }
+    }
+    out.extend_from_slice(&strings);
+    let extension_at = out.len();
+    for value in [0xeaa4_2174, 1, 1, 0, extension_at + 24, level_names.len() * 4] {
+        word(&mut out, value);
+    }
+    for at in level_names {
+        word(&mut out, at);
+    }
+    out
+}
