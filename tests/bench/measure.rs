@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,10 +15,9 @@ const SLOW: Duration = Duration::from_secs(3);
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) argv: Vec<OsString>,
-    /// Removed before each run, which makes it.
-    pub(crate) output: Option<PathBuf>,
+    output: Option<Directory>,
     /// Exit statuses that count as done.
-    pub(crate) accepted: &'static [i32],
+    pub(crate) accepted: RangeInclusive<u64>,
 }
 
 impl Contender {
@@ -30,20 +30,64 @@ impl Contender {
                 .map(|word| word.as_ref().to_owned())
                 .collect(),
             output: None,
-            accepted: &[0],
+            accepted: 0..=0,
         }
     }
 
     /// These exit statuses count as done as well.
-    pub(crate) fn accepts(mut self, codes: &'static [i32]) -> Self {
+    pub(crate) fn accepts(mut self, codes: RangeInclusive<u64>) -> Self {
         self.accepted = codes;
         self
     }
 
-    /// The directory it makes.
-    pub(crate) fn makes(mut self, directory: &Path) -> Self {
-        self.output = Some(directory.to_owned());
+    /// The directory it makes, with at least so many files.
+    pub(crate) fn makes(mut self, directory: &Path, files: usize) -> Self {
+        self.output = Some(Directory {
+            path: directory.to_owned(),
+            given: false,
+            files,
+        });
         self
+    }
+
+    /// The same for a directory that has to be there before.
+    pub(crate) fn fills(self, directory: &Path, files: usize) -> Self {
+        let mut contender = self.makes(directory, files);
+        contender
+            .output
+            .iter_mut()
+            .for_each(|output| output.given = true);
+        contender
+    }
+}
+
+/// What a run fills.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    /// The run wants it to be there, empty; otherwise the run makes it.
+    given: bool,
+    /// Fewer regular files than this, and the run did not do the work.
+    files: usize,
+}
+
+impl Directory {
+    fn prepare(&self) -> std::io::Result<()> {
+        if self.path.is_dir() {
+            fs::remove_dir_all(&self.path)?;
+        }
+        if self.given {
+            fs::create_dir(&self.path)?;
+        }
+        // What other rounds left to write must not be written during this one.
+        rustix::fs::sync();
+        Ok(())
+    }
+
+    fn is_filled(&self) -> bool {
+        let entries = walkdir::WalkDir::new(&self.path).into_iter().flatten();
+        let files = entries.filter(|entry| !entry.file_type().is_dir());
+        files.count() >= self.files
     }
 }
 
@@ -93,11 +137,7 @@ fn median(samples: &[(Duration, u64)]) -> Duration {
 
 fn once(timed: &Path, contender: &Contender) -> std::result::Result<(Duration, u64), String> {
     if let Some(output) = &contender.output {
-        if output.is_dir() {
-            fs::remove_dir_all(output).map_err(|error| error.to_string())?;
-        }
-        // What other rounds left to write must not be written during this one.
-        rustix::fs::sync();
+        output.prepare().map_err(|error| error.to_string())?;
     }
     let figures = timed.with_extension("figures");
     let status = Command::new(timed)
@@ -119,15 +159,18 @@ fn once(timed: &Path, contender: &Contender) -> std::result::Result<(Duration, u
     let [nanoseconds, peak, code] = numbers[..] else {
         return Err(format!("timed wrote {text:?}"));
     };
-    if !contender
-        .accepted
-        .iter()
-        .any(|accepted| u64::try_from(*accepted) == Ok(code))
-    {
+    if !contender.accepted.contains(&code) {
         return Err(format!(
             "exit {code}: {:?}…",
             &contender.argv[..2.min(contender.argv.len())]
         ));
+    }
+    if contender
+        .output
+        .as_ref()
+        .is_some_and(|output| !output.is_filled())
+    {
+        return Err(format!("exit {code}, but the directory is not filled"));
     }
     Ok((Duration::from_nanos(nanoseconds), peak))
 }

@@ -1,6 +1,7 @@
 //! What is compared with what, and by how much newroot must win.
 
 use std::ffi::{OsStr, OsString};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use crate::table::{Limit, Row};
 
 const MEMORY: Limit = Limit::Memory(64 * 1024);
 /// `closure` exits 1 where a program of this machine lacks a library; that is no failure here.
-const FINDINGS: &[i32] = &[0, 1];
+const FINDINGS: RangeInclusive<u64> = 0..=1;
+/// Peers fail over single files that they cannot handle (libtree counts them); they did the work.
+const ANYHOW: RangeInclusive<u64> = 0..=125;
 
 /// A contender, or why there is none.
 type Peer = std::result::Result<Contender, String>;
@@ -57,7 +60,8 @@ pub(crate) fn jail(bench: &Bench) -> Vec<Row> {
         "build".as_ref(),
         dir.as_ref(),
     ];
-    let ours = Contender::new("newroot", command(&bench.newroot, &build, &programs)).makes(&dir);
+    let ours = Contender::new("newroot", command(&bench.newroot, &build, &programs))
+        .makes(&dir, programs.len());
     let peers = vec![
         (Limit::AtMost(1.0), Ok(copy(&made("cp"), &all))),
         (Limit::Faster(3.0), dracut(&made("dracut"), &programs)),
@@ -131,8 +135,7 @@ fn peer<A: AsRef<OsStr>>(
         .map(|directory| Path::new(directory).join(program))
         .find(|file| file.is_file())
         .ok_or_else(|| format!("no {name} here"))?;
-    // Peers exit 1 over single files that they cannot handle; they still did the work.
-    Ok(Contender::new(name, command(&found, words, files)).accepts(FINDINGS))
+    Ok(Contender::new(name, command(&found, words, files)).accepts(ANYHOW))
 }
 
 fn libtree(programs: &[PathBuf]) -> Peer {
@@ -143,10 +146,16 @@ fn libtree(programs: &[PathBuf]) -> Peer {
     }
 }
 
+/// Relative names: cp --parents looks for the directories of absolute ones in the wrong place.
 fn copy(into: &Path, files: &[PathBuf]) -> Contender {
-    let words = ["-c", "mkdir \"$0\" && exec cp --parents -p \"$@\" \"$0\""];
-    let words = [OsStr::new(words[0]), words[1].as_ref(), into.as_ref()];
-    Contender::new("cp", command(Path::new("/bin/sh"), &words, files)).makes(into)
+    let script = OsStr::new("cd / && exec cp --parents -p \"$@\" \"$0\"");
+    let words = [OsStr::new("-c"), script, into.as_os_str()];
+    let relative: Vec<PathBuf> = files
+        .iter()
+        .map(|file| file.strip_prefix("/").unwrap_or(file).to_owned())
+        .collect();
+    let argv = command(Path::new("/bin/sh"), &words, &relative);
+    Contender::new("cp", argv).fills(into, files.len())
 }
 
 fn dracut(into: &Path, programs: &[PathBuf]) -> Peer {
@@ -157,7 +166,7 @@ fn dracut(into: &Path, programs: &[PathBuf]) -> Peer {
         "-a".as_ref(),
     ];
     let peer = peer("dracut-install", "dracut-install", &words, programs)?;
-    Ok(peer.makes(into))
+    Ok(peer.fills(into, programs.len()))
 }
 
 fn lddtree(into: &Path, programs: &[PathBuf]) -> Peer {
@@ -166,14 +175,14 @@ fn lddtree(into: &Path, programs: &[PathBuf]) -> Peer {
         "--copy-to-tree".as_ref(),
         into.as_ref(),
     ];
-    Ok(peer("lddtree --copy-to-tree", "lddtree", &words, programs)?.makes(into))
+    let peer = peer("lddtree --copy-to-tree", "lddtree", &words, programs)?;
+    Ok(peer.makes(into, programs.len()))
 }
 
 /// jk_cp refuses a jail below a directory that others may write: it sees it in /mnt.
 fn jailkit(into: &Path, programs: &[PathBuf]) -> Peer {
     let mut peer = peer::<&str>("jk_cp", "jk_cp", &[], programs)?;
-    let script = "mkdir \"$1\" && mount --bind \"$1\" /mnt && shift && j=$1 && shift && \
-                  exec \"$j\" -j /mnt -o \"$@\"";
+    let script = "mount --bind \"$0\" /mnt && j=$1 && shift && exec \"$j\" -j /mnt -o \"$@\"";
     let words = [
         "unshare",
         "--mount",
@@ -182,9 +191,8 @@ fn jailkit(into: &Path, programs: &[PathBuf]) -> Peer {
         "sh",
         "-c",
         script,
-        "sh",
     ];
     let words = words.iter().map(OsString::from).chain([into.into()]);
     peer.argv = words.chain(peer.argv).collect();
-    Ok(peer.makes(into))
+    Ok(peer.fills(into, programs.len()))
 }
