@@ -128,7 +128,7 @@ impl Database {
         let cut = Damaged("a row is cut short");
         let (size, rest) = varint(cell).ok_or(cut)?;
         let (_rowid, rest) = varint(rest).ok_or(cut)?;
-        let size = usize::try_from(size).map_err(|_| cut)?;
+        let size = usize::try_from(size).map_err(|_too_long| cut)?;
         if size > LONGEST_ROW {
             return Err(Damaged("a row is longer than 64 MiB"));
         }
