@@ -5,6 +5,7 @@
 
 mod accounts;
 mod packages;
+pub mod cpu;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{PackageError, PackageFiles, Packages, System};
