@@ -7,7 +7,7 @@ pub mod closure;
 mod report;
 mod sanitize;
 
-pub use report::usage_error;
+pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 
 use std::io::{self, IsTerminal, Write};

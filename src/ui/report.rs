@@ -26,6 +26,21 @@ pub fn usage_error(error: &clap::Error) -> Exit {
     }
 }
 
+/// Makes a defect of newroot end like every other failure of it: one line that can be reported,
+/// and exit 125 instead of a core dump. What a session left is in its record by then.
+#[expect(clippy::exit, reason = "a panic hook has nobody to return to")]
+pub fn explain_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = escape(&panic.to_string()).replace('\n', " ");
+        let line = format!(
+            "newroot: internal error, please report it: {text}\n\
+             hint: undo what this run may have left: newroot cleanup\n"
+        );
+        std::io::stderr().lock().write_all(line.as_bytes()).ok();
+        std::process::exit(i32::from(Exit::Failed.code()));
+    }));
+}
+
 pub(super) fn failure(ui: &Ui, error: &anyhow::Error) -> Exit {
     let Some(failure) = error.downcast_ref::<Failure>() else {
         ui.err_line(&format!("newroot: {error:#}"));
