@@ -140,9 +140,7 @@ fn report(closure: &Closure, ui: &Ui) -> Exit {
 /// A FILE without a closure: a broken ELF file is a finding, one that cannot be opened an error.
 fn refuse(file: &Path, error: &ElfError, root: Option<&Path>, ui: &Ui) -> Exit {
     let name = quoted(file);
-    let place = root.map_or(String::new(), |root| {
-        format!(" in {}", quoted(root))
-    });
+    let place = root.map_or(String::new(), |root| format!(" in {}", quoted(root)));
     let (why, exit) = match error {
         ElfError::Open { source, .. } => (errno_text(source), Exit::Failed),
         ElfError::NotAFile { .. } => (tail(error), Exit::Failed),
@@ -167,9 +165,12 @@ fn tail(error: &ElfError) -> String {
 }
 
 fn worse(one: Exit, other: Exit) -> Exit {
-    if other.code() > one.code() { other } else { one }
+    if other.code() > one.code() {
+        other
+    } else {
+        one
+    }
 }
-
 
 fn quoted(path: &Path) -> String {
     crate::ui::escape_bytes(path.as_os_str().as_bytes())

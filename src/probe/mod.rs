@@ -5,5 +5,7 @@
 
 mod accounts;
 pub mod cpu;
+mod packages;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
+pub use packages::{PackageError, PackageFiles, Packages, System};

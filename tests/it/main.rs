@@ -11,4 +11,5 @@ mod harness;
 mod help;
 mod layers;
 mod man;
+mod profile;
 mod support;

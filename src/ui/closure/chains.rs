@@ -123,14 +123,20 @@ fn ends(closure: &Closure, soname: &[u8]) -> Vec<End> {
     let is = |path: &RootPath, name: &[u8]| {
         name == soname
             || path.as_bytes() == soname
-            || path.file_name().is_some_and(|it| it.as_encoded_bytes() == soname)
+            || path
+                .file_name()
+                .is_some_and(|it| it.as_encoded_bytes() == soname)
     };
     let objects = closure.objects.iter().enumerate();
     let mut ends: Vec<End> = objects
         .filter(|(_, object)| is(&object.path, &object.name))
         .map(|(index, _)| End::Object(index))
         .collect();
-    if closure.interpreter.as_ref().is_some_and(|it| is(&it.path, b"")) {
+    if closure
+        .interpreter
+        .as_ref()
+        .is_some_and(|it| is(&it.path, b""))
+    {
         ends.push(End::Loader);
     }
     let missing = closure.missing.iter().enumerate();

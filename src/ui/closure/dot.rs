@@ -53,8 +53,8 @@ impl Graph {
         }
         for object in &closure.objects {
             for needer in &object.needed_by {
-                let from = needer_path(closure, *needer)
-                    .map_or_else(|| "LD_PRELOAD".to_string(), text_of);
+                let from =
+                    needer_path(closure, *needer).map_or_else(|| "LD_PRELOAD".to_string(), text_of);
                 self.edge(&from, &text_of(&object.path), object.found_by.word());
             }
         }

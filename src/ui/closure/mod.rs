@@ -47,7 +47,10 @@ pub fn complaints(closure: &Closure) -> Vec<String> {
         let by = name_of(closure, missing.needed_by);
         lines.push(match &missing.refused {
             Some((path, reason)) => {
-                format!("{program}: {name} needed by {by}: {}: {reason}", text_of(path))
+                format!(
+                    "{program}: {name} needed by {by}: {}: {reason}",
+                    text_of(path)
+                )
             }
             None => format!("{program}: {name} not found, needed by {by}"),
         });

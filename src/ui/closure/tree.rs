@@ -163,7 +163,11 @@ impl<'a> Painter<'a> {
             .collect();
         push(&mut stack, &top, indent);
         while let Some((child, prefix, last)) = stack.pop() {
-            let joint = if last { self.style.last } else { self.style.branch };
+            let joint = if last {
+                self.style.last
+            } else {
+                self.style.branch
+            };
             let below = format!("{prefix}{}", if last { "   " } else { self.style.pipe });
             let line = format!("{prefix}{joint}");
             match child {
@@ -178,7 +182,11 @@ impl<'a> Painter<'a> {
                     }
                 }
                 Child::Loader => {
-                    let path = self.closure.interpreter.as_ref().map(|it| text_of(&it.path));
+                    let path = self
+                        .closure
+                        .interpreter
+                        .as_ref()
+                        .map(|it| text_of(&it.path));
                     let label = self.style.paint(DIM, "  [the interpreter]");
                     self.line(&format!("{line}{}{label}", path.unwrap_or_default()));
                 }
