@@ -14,7 +14,7 @@ fn replay(name: &str, body: fn(&[u8])) {
         let file = entry.unwrap().path();
         // The name, for the message of a panic in the body.
         let shown = file.display();
-        println!("{shown}");
+        eprintln!("{shown}");
         body(&fs::read(&file).unwrap());
         count += 1;
     }

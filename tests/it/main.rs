@@ -7,6 +7,7 @@
 )]
 
 mod corpus;
+mod elf;
 mod harness;
 mod help;
 mod layers;
