@@ -115,18 +115,21 @@ pub(super) enum FileState {
     Object(Arc<Known>),
 }
 
+/// The names of the glibc-hwcaps levels below one directory.
+pub(super) type Levels = [Vec<u8>];
+
 /// Answers for one tree; keeps what it has read. A file that changes under it keeps its first
 /// answer.
 pub struct Engine<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) options: Options,
-    files: HashMap<Box<[u8]>, (Arc<[u8]>, FileState)>,
+    files: HashMap<Arc<[u8]>, FileState>,
     by_id: HashMap<FileId, FileState>,
     loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
     caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
     preload: Option<Rc<[Arc<[u8]>]>>,
     pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
-    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<[Vec<u8>]>>>,
+    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
     pub(super) names: Names,
     pub(super) places: Places,
     window: Vec<u8>,
@@ -289,13 +292,12 @@ impl<'t> Engine<'t> {
 
     /// What is at `path`, looked at once.
     pub(super) fn file(&mut self, path: &[u8]) -> (Arc<[u8]>, FileState) {
-        if let Some((path, state)) = self.files.get(path) {
+        if let Some((path, state)) = self.files.get_key_value(path) {
             return (Arc::clone(path), state.clone());
         }
         let state = self.look(&RootPath::from_bytes(path));
         let shared: Arc<[u8]> = Arc::from(path);
-        self.files
-            .insert(Box::from(path), (Arc::clone(&shared), state.clone()));
+        self.files.insert(Arc::clone(&shared), state.clone());
         (shared, state)
     }
 

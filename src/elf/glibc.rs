@@ -8,7 +8,7 @@ use goblin::elf::header::{EM_386, EM_X86_64};
 
 use super::dst::{self, Tokens};
 use super::find::{Outcome, Verdict, judge_glibc};
-use super::loader::{Facts, Loader};
+use super::loader::{Facts, Loader, SubDirs};
 use super::names::NameId;
 use super::types::FoundBy;
 use super::walk::{Dirs, PROGRAM, Walk, directory_of};
@@ -169,7 +169,7 @@ impl Walk<'_, '_> {
 
     /// Rule G7: the sub-directories of `dir` that exist and count on this CPU, `dir` itself last;
     /// none when `dir` is no directory. glibc remembers absent directories in the same way.
-    fn subdirectories(&self, dir: &[u8]) -> Arc<[Box<[u8]>]> {
+    fn subdirectories(&self, dir: &[u8]) -> SubDirs {
         if let Some(known) = self.loader.directories.borrow().get(dir) {
             return Arc::clone(known);
         }
@@ -193,7 +193,7 @@ impl Walk<'_, '_> {
             }
             subs.push(Box::from([]));
         }
-        let subs: Arc<[Box<[u8]>]> = Arc::from(subs);
+        let subs: SubDirs = Arc::from(subs);
         self.loader
             .directories
             .borrow_mut()

@@ -37,6 +37,9 @@ pub(super) enum Family {
     Musl,
 }
 
+/// Sub-directories of one directory, each with its trailing slash.
+pub(super) type SubDirs = Arc<[Box<[u8]>]>;
+
 /// One loader, as the programs of one class and machine use it.
 #[derive(Debug)]
 pub(super) struct Loader {
@@ -49,7 +52,7 @@ pub(super) struct Loader {
     pub(super) target: Target,
     facts: OnceCell<Facts>,
     /// For each directory the sub-directories that exist and count, `""` last (rule G7).
-    pub(super) directories: RefCell<HashMap<Box<[u8]>, Arc<[Box<[u8]>]>>>,
+    pub(super) directories: RefCell<HashMap<Box<[u8]>, SubDirs>>,
     /// What the cache and the default directories say of a name: the same for every program.
     pub(super) tail: RefCell<Table<Outcome>>,
 }

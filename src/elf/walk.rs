@@ -207,18 +207,21 @@ impl<'e, 't> Walk<'e, 't> {
 
     /// One needed name of the object at `by`.
     fn load(&mut self, name: &Arc<[u8]>, id: NameId, by: usize, kind: NeedKind) -> Option<usize> {
-        let (expanded, mut id) = (None, id);
-        let mut name = name;
-        let expanded: Option<Arc<[u8]>> =
-            if self.loader.family == Family::Glibc && dst::has_token(name) {
-                Some(Arc::from(self.expand(name, by)?))
-            } else {
-                expanded
-            };
-        if let Some(expanded) = &expanded {
-            name = expanded;
-            id = self.engine.names.id(expanded);
+        if self.loader.family == Family::Glibc && dst::has_token(name) {
+            let expanded: Arc<[u8]> = Arc::from(self.expand(name, by)?);
+            let id = self.engine.names.id(&expanded);
+            return self.load_expanded(&expanded, id, by, kind);
         }
+        self.load_expanded(name, id, by, kind)
+    }
+
+    fn load_expanded(
+        &mut self,
+        name: &Arc<[u8]>,
+        id: NameId,
+        by: usize,
+        kind: NeedKind,
+    ) -> Option<usize> {
         let known = match self.loader.family {
             Family::Glibc => self.known_to_glibc(name, id),
             Family::Musl => self.known_to_musl(name),
