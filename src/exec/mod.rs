@@ -2,7 +2,15 @@
 //! through [`Events`], and never prints.
 
 mod apply;
+mod clear;
+mod copy;
+mod files;
 mod undo;
+mod workers;
 
 pub use apply::{Events, ExecError, Machine, Silent, apply};
+pub use clear::{clear_directory, remove_tree};
+pub use copy::How;
+pub use files::{Files, Outcome};
 pub use undo::{UndoFailure, UndoStack};
+pub use workers::fill_fresh;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::FileOp;
-use crate::model::HostPath;
+use crate::model::{HostPath, RootPath};
 
 /// In whose namespaces an operation is done (design rule 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,24 @@ impl Op {
     pub fn inverse(&self) -> Option<Self> {
         match self {
             Self::File(op) => op.inverse().map(Self::File),
+        }
+    }
+}
+
+impl Op {
+    /// Bytes that it copies, for the progress bar.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::File(op) => op.bytes(),
+        }
+    }
+
+    /// The path inside the root that it is about.
+    #[must_use]
+    pub fn path(&self) -> &RootPath {
+        match self {
+            Self::File(op) => op.path(),
         }
     }
 }

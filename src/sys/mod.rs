@@ -6,6 +6,9 @@
 //! [`SysError`], which prints the whole call with its arguments.
 
 mod error;
+pub mod file;
 pub mod fs;
+pub mod worker;
+pub mod xattr;
 
 pub use error::{SysError, SysResult, describe, errno_of};
