@@ -98,7 +98,7 @@ fn remove_entry(
         }
     };
     if meta.kind != Kind::Directory {
-        return writable_first(directory, || file::remove(directory, name));
+        return writable_first(directory, || file::unlink(directory, name));
     }
     if depth < DEEPEST {
         let inner = enter(directory, name)?;

@@ -134,7 +134,7 @@ impl<'t> Files<'t> {
                 modified.map_or(Ok(()), |time| file::set_times_at(parent, name, time))
             }
             // Gone already is as good: what a killed run left may be partly cleaned.
-            FileOp::Remove { .. } => missing_is_fine(file::remove(parent, name)),
+            FileOp::Remove { .. } => missing_is_fine(file::unlink(parent, name)),
             FileOp::RemoveDir { .. } => missing_is_fine(file::remove_directory(parent, name)),
             FileOp::Replace { .. } | FileOp::Manifest { .. } => Ok(()),
         }
@@ -153,7 +153,7 @@ impl<'t> Files<'t> {
             return Ok(());
         };
         let from = open_source(self.from, source)?;
-        let to = file::create(parent, name)?;
+        let to = file::create_new(parent, name, 0o600)?;
         let done = self.fill(&from, &to, path, *mode, *owner, *keep_capabilities);
         undone_on_error(parent, name, done)
     }
@@ -258,7 +258,7 @@ impl<'t> Files<'t> {
         let path = with.path().clone();
         let stage = RootPath::new("/.newroot").join(format!("new-{}", std::process::id()));
         let (stage_parent, stage_name) = self.parent_of(&stage)?;
-        missing_is_fine(file::remove(&stage_parent, &stage_name))?;
+        missing_is_fine(file::unlink(&stage_parent, &stage_name))?;
         let before = self.outcomes.len();
         self.perform_at(with, &stage_parent, &stage_name)?;
         let (parent, name) = self.parent_of(&path)?;
@@ -292,7 +292,7 @@ impl<'t> Files<'t> {
         let mut new = OsString::from(name.as_os_str());
         new.push(".new");
         let new = PathBuf::from(new);
-        missing_is_fine(file::remove(&parent, &new))?;
+        missing_is_fine(file::unlink(&parent, &new))?;
         let done = write(&parent, &new, &bytes, 0o644)
             .and_then(|()| file::rename(&parent, &new, &parent, &name));
         undone_on_error(&parent, &new, done)
@@ -363,7 +363,7 @@ fn make_directory(parent: &OwnedFd, name: &Path, mode: u32, owner: Option<Owner>
 }
 
 fn write(parent: &OwnedFd, name: &Path, bytes: &[u8], mode: u32) -> SysResult<()> {
-    let fd = file::create(parent, name)?;
+    let fd = file::create_new(parent, name, 0o600)?;
     file::write_all(&fd, bytes)?;
     file::set_mode(&fd, mode)
 }
@@ -397,7 +397,7 @@ fn meta_of(opened: &TreeFile) -> SysResult<crate::model::Meta> {
 /// "Wholly or not at all": takes a half-made file away again; the first error is the one told.
 fn undone_on_error(parent: &OwnedFd, name: &Path, done: SysResult<()>) -> SysResult<()> {
     if done.is_err() {
-        file::remove(parent, name).ok();
+        file::unlink(parent, name).ok();
     }
     done
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RootPath;
 
-/// Where the manifest stands in a jail.
+/// Where a jail keeps what was put into it and why; a root that has it is a jail of ours.
 pub const MANIFEST: &str = "/.newroot/manifest.json";
 
 /// The format that this program writes; it reads no newer one.

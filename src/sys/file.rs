@@ -30,15 +30,25 @@ pub fn make_directory(directory: impl AsFd, name: &Path, mode: u32) -> SysResult
     failed(done, "mkdirat", format_args!("{name:?}, {mode:#o}"))
 }
 
-/// openat(2) of a new file for writing, mode 0600 until its content is there.
+/// openat(O_CREAT|O_EXCL|O_NOFOLLOW) for reading and writing.
 ///
 /// # Errors
 /// EEXIST when anything has that name, a dangling link included.
-pub fn create(directory: impl AsFd, name: &Path) -> SysResult<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let done = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o600));
-    let what = format_args!("{name:?}, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW, 0600");
+pub fn create_new(directory: impl AsFd, name: &Path, mode: u32) -> SysResult<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let done = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode));
+    let what = format_args!("{name:?}, O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW, {mode:#o}");
     failed(done, "openat", what)
+}
+
+/// openat(O_RDWR|O_NOFOLLOW) of a file that exists.
+///
+/// # Errors
+/// The errno of openat(2).
+pub fn open_existing(directory: impl AsFd, name: &Path) -> SysResult<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let done = rustix::fs::openat(directory, name, flags, Mode::empty());
+    failed(done, "openat", format_args!("{name:?}, O_RDWR"))
 }
 
 /// openat(2) of a directory itself, never of a link to one.
@@ -98,11 +108,11 @@ pub fn make_node(
     failed(done, "mknodat", what)
 }
 
-/// unlinkat(2).
+/// unlinkat(2) of anything but a directory.
 ///
 /// # Errors
 /// ENOENT, EACCES, EBUSY for a mount point, EISDIR.
-pub fn remove(directory: impl AsFd, name: &Path) -> SysResult<()> {
+pub fn unlink(directory: impl AsFd, name: &Path) -> SysResult<()> {
     let done = rustix::fs::unlinkat(directory, name, AtFlags::empty());
     failed(done, "unlinkat", format_args!("{name:?}"))
 }
@@ -123,6 +133,14 @@ pub fn remove_directory(directory: impl AsFd, name: &Path) -> SysResult<()> {
 pub fn rename(from: impl AsFd, old: &Path, to: impl AsFd, new: &Path) -> SysResult<()> {
     let done = rustix::fs::renameat(from, old, to, new);
     failed(done, "renameat", format_args!("{old:?}, {new:?}"))
+}
+
+/// renameat(2) inside one directory.
+///
+/// # Errors
+/// The errno of renameat(2).
+pub fn rename_in(directory: impl AsFd, from: &Path, to: &Path) -> SysResult<()> {
+    rename(&directory, from, &directory, to)
 }
 
 /// renameat2(2) with RENAME_NOREPLACE; EINVAL where the file system cannot (the caller decides).
@@ -288,7 +306,7 @@ pub fn set_times_at(directory: impl AsFd, name: &Path, time: (i64, u32)) -> SysR
 ///
 /// # Errors
 /// ENOLCK and the like.
-pub fn try_lock(fd: impl AsFd) -> SysResult<bool> {
+pub fn try_flock(fd: impl AsFd) -> SysResult<bool> {
     match rustix::fs::flock(fd, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
@@ -313,9 +331,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let fd = super::super::fs::open_directory(rustix::fs::CWD, directory.path()).unwrap();
         make_link(Path::new("/etc/elsewhere"), &fd, Path::new("x")).unwrap();
-        let error = create(&fd, Path::new("x")).unwrap_err();
+        let error = create_new(&fd, Path::new("x"), 0o600).unwrap_err();
         assert_eq!(error.errno, Errno::EXIST);
-        assert!(error.to_string().starts_with("openat(\"x\", O_WRONLY|"));
+        assert!(error.to_string().starts_with("openat(\"x\", O_RDWR|"));
         assert_eq!(
             open_directory(&fd, Path::new("x")).unwrap_err().errno,
             Errno::NOTDIR
@@ -327,9 +345,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let open = || super::super::fs::open_directory(rustix::fs::CWD, directory.path()).unwrap();
         let (first, second) = (open(), open());
-        assert!(try_lock(&first).unwrap());
-        assert!(!try_lock(&second).unwrap());
+        assert!(try_flock(&first).unwrap());
+        assert!(!try_flock(&second).unwrap());
         drop(first);
-        assert!(try_lock(&second).unwrap());
+        assert!(try_flock(&second).unwrap());
     }
 }

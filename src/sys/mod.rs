@@ -8,6 +8,7 @@
 mod error;
 pub mod file;
 pub mod fs;
+pub mod lock;
 pub mod worker;
 pub mod xattr;
 
