@@ -5,6 +5,7 @@
 //! `-n` prints and `-v` prints as it is done. [`Op::inverse`] is what the undo stack takes.
 
 mod file;
+pub mod jail;
 mod op;
 
 pub use file::{FileOp, Owner, Source};
