@@ -5,6 +5,7 @@ mod apply;
 mod clear;
 mod copy;
 mod files;
+mod stage;
 mod undo;
 mod workers;
 
@@ -12,5 +13,6 @@ pub use apply::{Events, ExecError, Machine, Silent, apply};
 pub use clear::{clear_directory, remove_tree};
 pub use copy::How;
 pub use files::{Files, Outcome};
+pub use stage::{StageError, Staging, lock_jail};
 pub use undo::{UndoFailure, UndoStack};
 pub use workers::fill_fresh;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::facts::{Made, MadeWhat};
 use crate::model::{Kind, RootPath};
-use crate::probe::accounts::{Accounts, Group, User};
+use crate::probe::{Accounts, Group, User};
 
 /// Why these are there, in the manifest.
 const REASON: &str = "jail";
@@ -212,7 +212,7 @@ fn group(groups: &[Group]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::accounts::{parse_group, parse_passwd};
+    use crate::probe::{parse_group, parse_passwd};
 
     fn text(made: &[Made], path: &str) -> String {
         let found = made.iter().find(|one| one.path == RootPath::new(path));
