@@ -3,9 +3,11 @@
 //! Data goes to stdout, everything else to stderr. Names that come from a disk are escaped
 //! before they reach a terminal or a log. A broken pipe is no error.
 
+mod progress;
 mod report;
 mod sanitize;
 
+pub use progress::Progress;
 pub use report::usage_error;
 pub use sanitize::{escape, escape_bytes, shell_quote};
 
