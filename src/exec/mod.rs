@@ -2,7 +2,12 @@
 //! through [`Events`], and never prints.
 
 mod apply;
+pub mod enter;
+mod holders;
+pub mod sessions;
+mod terminal;
 mod undo;
 
 pub use apply::{Events, ExecError, Machine, Silent, apply};
+pub use holders::{Holder, Traces, find_holders};
 pub use undo::{UndoFailure, UndoStack};

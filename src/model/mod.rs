@@ -1,6 +1,8 @@
 //! Plain types everyone shares. No I/O, no policy.
 
+mod ended;
 mod meta;
+mod mount;
 mod path;
 mod shell;
 mod size;
@@ -8,7 +10,9 @@ mod size;
 /// Where a jail keeps what was put into it and why; a root that has it is a jail of ours.
 pub const MANIFEST: &str = "/.newroot/manifest.json";
 
+pub use ended::Ended;
 pub use meta::{FileId, Kind, Meta};
+pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
 pub use path::{HostPath, RootPath};
 pub use shell::shell_word;
 pub use size::Bytes;
