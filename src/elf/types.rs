@@ -71,7 +71,8 @@ impl Closure {
         all
     }
 
-    fn add_paths(&self, all: &mut Vec<RootPath>) {
+    /// Adds those of [`Closure::paths`], unsorted.
+    pub fn add_paths(&self, all: &mut Vec<RootPath>) {
         all.push(self.program.clone());
         for step in self.script.iter().filter(|step| step.missing.is_none()) {
             all.push(step.program.clone());
@@ -90,9 +91,7 @@ impl Closure {
         let step_is_whole = |step: &ScriptStep| {
             step.missing.is_none() && step.closure.as_ref().is_none_or(|it| it.is_complete())
         };
-        self.missing.is_empty()
-            && self.versions.is_empty()
-            && self.script.iter().all(step_is_whole)
+        self.missing.is_empty() && self.versions.is_empty() && self.script.iter().all(step_is_whole)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plain types everyone shares. No I/O, no policy.
 
+mod cpu;
 mod ended;
 mod meta;
 mod mount;
@@ -10,6 +11,7 @@ mod size;
 /// Where a jail keeps what was put into it and why; a root that has it is a jail of ours.
 pub const MANIFEST: &str = "/.newroot/manifest.json";
 
+pub use cpu::Cpu;
 pub use ended::Ended;
 pub use meta::{FileId, Kind, Meta};
 pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
