@@ -42,6 +42,8 @@ pub trait Events {
     fn done(&mut self, step: &Step);
     /// A step is being taken back.
     fn undone(&mut self, step: &Step);
+    /// Something was done otherwise than planned, and somebody should know.
+    fn noted(&mut self, _text: &str) {}
 }
 
 /// Nobody is told.

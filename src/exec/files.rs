@@ -323,7 +323,11 @@ impl<'t> Files<'t> {
 
 impl Machine for Files<'_> {
     fn perform(&mut self, step: &Step) -> Result<(), ExecError> {
-        let Op::File(op) = &step.op;
+        let Op::File(op) = &step.op else {
+            return Err(ExecError::Other(format!(
+                "not an operation on files: {step}"
+            )));
+        };
         if matches!(op, FileOp::RemoveDir { .. } | FileOp::Remove { .. }) {
             // What is removed may be the directory that is held.
             self.parent = None;

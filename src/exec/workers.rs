@@ -246,7 +246,10 @@ fn take(
             let Some(step) = steps.get(index as usize) else {
                 return Err(ExecError::Other("a worker process named no step".into()));
             };
-            let path = step.op.path().clone();
+            let Op::File(op) = &step.op else {
+                return Ok(());
+            };
+            let path = op.path().clone();
             if capabilities_dropped {
                 files
                     .outcomes

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::FileOp;
-use crate::model::{HostPath, RootPath};
+use super::{FileOp, MountOp, ProcessOp};
+use crate::model::HostPath;
 
 /// In whose namespaces an operation is done (design rule 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,10 @@ pub enum Place {
 pub enum Op {
     /// Something in a tree of files.
     File(FileOp),
+    /// Something with mounts.
+    Mount(MountOp),
+    /// Something with processes.
+    Process(ProcessOp),
 }
 
 impl Op {
@@ -30,6 +34,8 @@ impl Op {
     pub fn inverse(&self) -> Option<Self> {
         match self {
             Self::File(op) => op.inverse().map(Self::File),
+            // These live in namespaces of the session and go with its last process.
+            Self::Mount(_) | Self::Process(_) => None,
         }
     }
 }
@@ -40,14 +46,7 @@ impl Op {
     pub fn bytes(&self) -> u64 {
         match self {
             Self::File(op) => op.bytes(),
-        }
-    }
-
-    /// The path inside the root that it is about.
-    #[must_use]
-    pub fn path(&self) -> &RootPath {
-        match self {
-            Self::File(op) => op.path(),
+            Self::Mount(_) | Self::Process(_) => 0,
         }
     }
 }
@@ -67,6 +66,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.op {
             Op::File(op) => op.shell(&self.base, f),
+            Op::Mount(op) => op.shell(&self.base, f),
+            Op::Process(op) => op.shell(&self.base, f),
         }
     }
 }

@@ -52,6 +52,15 @@ pub fn open_directory_path(directory: impl AsFd, path: &Path) -> io::Result<Owne
     Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?)
 }
 
+/// openat(2) with O_PATH, links followed: a handle on anything.
+///
+/// # Errors
+/// The errno of openat(2).
+pub fn open_path(directory: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?)
+}
+
 /// openat2(2) with RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS below `root`. Kernels without openat2
 /// (before 5.6) get libpathrs' walk, which verifies every step.
 ///

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. Names that come from a disk are escaped
 //! before they reach a terminal or a log. A broken pipe is no error.
 
+pub mod closure;
 mod progress;
 mod report;
 mod sanitize;
@@ -118,6 +119,11 @@ impl Ui {
     /// A warning; shown with `-q` too, since something will be different from what was asked.
     pub fn warn(&self, line: &str) {
         self.err_line(&format!("newroot: warning: {line}"));
+    }
+
+    /// One line of the answer that is no data: something missing, refused, unreadable.
+    pub fn complain(&self, line: &str) {
+        self.err_line(&format!("newroot: {line}"));
     }
 
     /// Shows an error with its details and hints and returns the exit status it stands for.

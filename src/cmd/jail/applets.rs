@@ -75,7 +75,9 @@ fn names(bytes: &[u8], own: &[u8]) -> Vec<String> {
 }
 
 fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
-    bytes.windows(needle.len()).position(|window| window == needle)
+    bytes
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn run(bytes: &[u8], at: usize) -> Vec<String> {
@@ -129,7 +131,8 @@ mod tests {
 
     #[test]
     fn the_sorted_run_around_its_own_name_is_the_list() {
-        let mut bytes = b"usage\0busybox\0zz\0\xbb\x82\0[\0[[\0ash\0busybox\0cat\0sh\0yes\0\0\0".to_vec();
+        let mut bytes =
+            b"usage\0busybox\0zz\0\xbb\x82\0[\0[[\0ash\0busybox\0cat\0sh\0yes\0\0\0".to_vec();
         bytes.extend_from_slice(b"busybox\0");
         assert_eq!(
             names(&bytes, b"busybox"),

@@ -14,9 +14,7 @@ use crate::error::Failure;
 use crate::model::{
     BindEntry, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request, RootPath,
 };
-use crate::plan::jail::{
-    Choices, Facts, Found, Made, Surroundings, Wanted, What, base, wanted,
-};
+use crate::plan::jail::{Choices, Facts, Found, Made, Surroundings, Wanted, What, base, wanted};
 use crate::probe::{Accounts, Packages};
 use crate::root::{self, Host, InRoot, Tree};
 use crate::sys::errno_of;
@@ -166,7 +164,11 @@ fn merged_usr(gatherer: &mut Gatherer<'_>) {
     };
     for path in MERGED.map(RootPath::new) {
         let is_link = |meta: &Meta| meta.kind == Kind::Link;
-        if gatherer.tree().lstat(&path).is_ok_and(|meta| is_link(&meta)) {
+        if gatherer
+            .tree()
+            .lstat(&path)
+            .is_ok_and(|meta| is_link(&meta))
+        {
             // A link that leads nowhere is left where it is.
             gatherer.want(&path, who).ok();
         }

@@ -15,8 +15,14 @@ pub(super) fn stage(dir: &HostPath, error: StageError) -> anyhow::Error {
     let word = shell_quote(dir);
     match error {
         StageError::IsJail => Failure::new(what, error.to_string())
-            .hint("more programs in it", format!("newroot jail add {word} PROGRAM"))
-            .hint("bring in what changed", format!("newroot jail update {word}"))
+            .hint(
+                "more programs in it",
+                format!("newroot jail add {word} PROGRAM"),
+            )
+            .hint(
+                "bring in what changed",
+                format!("newroot jail update {word}"),
+            )
             .hint("take it away first", format!("newroot jail remove {word}")),
         StageError::NotEmpty { ref names } => {
             let shown: Vec<String> = names
@@ -27,12 +33,11 @@ pub(super) fn stage(dir: &HostPath, error: StageError) -> anyhow::Error {
                 .detail(format!("it holds {} and perhaps more", shown.join(", ")))
                 .hint("name another directory; a new one is made", "")
         }
-        StageError::NoParent(ref above) => Failure::new(what, error.to_string()).hint(
-            "make it first",
-            format!("mkdir -p {}", shell_quote(above)),
-        ),
-        StageError::Busy => Failure::new(what, error.to_string())
-            .hint("who is at work", "newroot ps"),
+        StageError::NoParent(ref above) => Failure::new(what, error.to_string())
+            .hint("make it first", format!("mkdir -p {}", shell_quote(above))),
+        StageError::Busy => {
+            Failure::new(what, error.to_string()).hint("who is at work", "newroot ps")
+        }
         StageError::Sys(source) => system(what, dir, source),
         StageError::Session(source) => return session(dir, source),
         StageError::Leftover(ref source) => {
@@ -73,10 +78,7 @@ pub(super) fn exec(
 /// A step in a jail that exists failed.
 pub(super) fn step(what: String, dir: &HostPath, error: ExecError) -> Failure {
     match error {
-        ExecError::Step {
-            what: step,
-            source,
-        } => {
+        ExecError::Step { what: step, source } => {
             let failure = system(what, dir, source.clone());
             if step.starts_with("copy ") && matches!(source.errno, Errno::NOENT | Errno::STALE) {
                 return Failure::new(
@@ -98,10 +100,7 @@ pub(super) fn commit(dir: &HostPath, error: StageError) -> anyhow::Error {
     let what = format!("cannot build a jail in {dir}");
     match error {
         StageError::Sys(source)
-            if matches!(
-                source.errno,
-                Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR
-            ) =>
+            if matches!(source.errno, Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) =>
         {
             Failure::new(what, "something appeared there while it was built")
                 .detail("nothing was left behind")
@@ -124,12 +123,8 @@ fn system(what: String, dir: &HostPath, source: SysError) -> Failure {
             "which one",
             format!("findmnt --target {}", parent_word(dir)),
         ),
-        Errno::ACCESS | Errno::PERM => {
-            Failure::new(what, "you have no right to write there").hint(
-                "whose it is",
-                format!("ls -ld {}", parent_word(dir)),
-            )
-        }
+        Errno::ACCESS | Errno::PERM => Failure::new(what, "you have no right to write there")
+            .hint("whose it is", format!("ls -ld {}", parent_word(dir))),
         Errno::LOOP => Failure::new(what, "a link stands where a directory should be").hint(
             "what differs from the manifest",
             format!("newroot jail check {word}"),

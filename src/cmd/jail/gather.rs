@@ -375,7 +375,9 @@ impl<'t> Gatherer<'t> {
     }
 
     fn is_left_out(&self, path: &RootPath) -> bool {
-        self.itself.as_ref().is_some_and(|own| path.starts_with(own))
+        self.itself
+            .as_ref()
+            .is_some_and(|own| path.starts_with(own))
             || self.exclude.iter().any(|pattern| pattern.covers(path))
     }
 

@@ -104,7 +104,10 @@ pub(super) fn absolute(dir: &HostPath) -> HostPath {
     let path = RootPath::new(&full);
     let real = crate::root::canonical(&Host, &path).or_else(|_| {
         let above = crate::root::canonical(&Host, &path.parent())?;
-        Ok::<_, std::io::Error>(path.file_name().map_or(above.clone(), |name| above.join(name)))
+        Ok::<_, std::io::Error>(
+            path.file_name()
+                .map_or(above.clone(), |name| above.join(name)),
+        )
     });
     HostPath::new(real.map_or(full, |real| real.as_path().to_path_buf()))
 }

@@ -90,11 +90,13 @@ pub(super) fn take(
     if !profile.command.is_empty() {
         content.command.clone_from(&profile.command);
     }
-    content.binds.extend(profile.binds.iter().map(|bind| BindEntry {
-        source: Text(bind.source.as_os_str().as_encoded_bytes().to_vec()),
-        target: bind.target.clone(),
-        read_only: bind.read_only,
-    }));
+    content
+        .binds
+        .extend(profile.binds.iter().map(|bind| BindEntry {
+            source: Text(bind.source.as_os_str().as_encoded_bytes().to_vec()),
+            target: bind.target.clone(),
+            read_only: bind.read_only,
+        }));
 }
 
 fn text(item: &str) -> Text {
@@ -234,7 +236,9 @@ pub(super) fn check_users(
 ) {
     for name in users {
         if accounts.user(name).is_none() {
-            gatherer.problems.push(Problem::NoUser { name: name.clone() });
+            gatherer
+                .problems
+                .push(Problem::NoUser { name: name.clone() });
         }
     }
 }
