@@ -11,12 +11,14 @@ mod host;
 mod in_root;
 mod layer;
 mod mem;
+mod sum;
 mod walk;
 
 pub use host::Host;
 pub use in_root::InRoot;
 pub use layer::Layer;
 pub use mem::Mem;
+pub use sum::{sum, sum_of};
 pub use walk::{LinkStep, Trail, canonical, is_file, read, resolve};
 
 use std::ffi::OsString;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Globals;
 use crate::cli::jail::{ContentOptions, JailAction, JailArgs};
 use crate::error::{Exit, Failure};
-use crate::model::{HostPath, Request, RootPath, Text};
+use crate::model::{HostPath, Request, RootPath};
 use crate::plan::Owner;
 use crate::plan::jail::Choices;
 use crate::root::{Host, read};
@@ -172,9 +172,4 @@ pub(super) fn extended(old: &Request, more: Request) -> Request {
     }
     all.keep_privileges |= more.keep_privileges;
     all
-}
-
-/// An item as it is shown.
-pub(super) fn shown(item: &Text) -> String {
-    item.shown()
 }
