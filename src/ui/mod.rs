@@ -4,10 +4,12 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+mod progress;
 mod report;
 mod sanitize;
 
 pub use report::{explain_panics, usage_error};
+pub use progress::Progress;
 pub use sanitize::{escape, escape_bytes, shell_quote};
 
 use std::io::{self, IsTerminal, Write};
