@@ -7,5 +7,7 @@
 
 mod error;
 pub mod fs;
+pub mod tree;
+pub mod unnamed;
 
 pub use error::{SysError, SysResult, describe, errno_of};
