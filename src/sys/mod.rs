@@ -6,7 +6,9 @@
 //! [`SysError`], which prints the whole call with its arguments.
 
 mod error;
+pub mod file;
 pub mod fs;
+pub mod lock;
 pub mod tree;
 pub mod unnamed;
 
