@@ -24,8 +24,8 @@ pub use gzip::Gzip;
 pub use modules::{ModuleReport, ModuleRequest, add_modules};
 pub use oci::{OciConfig, architecture_of};
 pub use oci_layout::{write_oci_archive, write_oci_directory};
-pub use output::{Output, is_inside};
-pub use squashfs::{command_line as squashfs_command, write_squashfs};
+pub use output::{Output, is_inside, parent as directory_of, spool};
+pub use squashfs::{command_line as squashfs_command, epoch as squashfs_epoch, write_squashfs};
 pub use tar::write_tar;
 pub use walk::Policy;
 

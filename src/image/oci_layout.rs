@@ -77,41 +77,94 @@ pub fn write_oci_archive(
     tar::finish(out)
 }
 
-/// Writes the layout into the empty directory `at`.
+/// Makes the layout the directory `target`, which is absent or empty. It is made beside, then
+/// renamed; a failure leaves nothing.
 ///
 /// # Errors
-/// A file that cannot be read, or a file of the layout that cannot be made. What was made then
-/// is taken away by the caller, who knows the directory to be its own.
+/// A file that cannot be read, or a file of the layout that cannot be made; ENOTEMPTY when
+/// `target` has something in it.
 pub fn write_oci_directory(
     image: &Image,
     config: &OciConfig,
-    spool: File,
-    at: &Path,
+    target: &Path,
 ) -> Result<(), ImageError> {
+    let mut beside = super::output::beside(target);
+    beside.push(std::process::id().to_string());
+    let at = super::output::parent(target).join(beside);
+    let mut made = Made::default();
+    let done = fill(image, config, &at, &mut made).and_then(|()| {
+        std::fs::rename(&at, target).map_err(|source| ImageError::Host {
+            path: target.to_path_buf(),
+            source,
+        })
+    });
+    if done.is_err() {
+        made.remove();
+    }
+    done
+}
+
+fn fill(image: &Image, config: &OciConfig, at: &Path, made: &mut Made) -> Result<(), ImageError> {
+    made.directory(at.to_path_buf())?;
+    made.directory(at.join("blobs"))?;
+    made.directory(at.join("blobs/sha256"))?;
+    let spool = super::output::spool(at)?;
     let mut layout = Layout::make(image, config, spool)?;
-    for directory in ["blobs", "blobs/sha256"] {
-        let path = at.join(directory);
-        std::fs::create_dir(&path).map_err(|source| ImageError::Host { path, source })?;
-    }
     for (name, text) in &layout.documents {
-        write_synced(at.join(name), |file| Ok(file.write_all(text)?))?;
+        made.file(at.join(name), |file| Ok(file.write_all(text)?))?;
     }
-    write_synced(at.join(blob_name(&layout.layer)), |file| {
+    made.file(at.join(blob_name(&layout.layer)), |file| {
         copy(&mut layout.layer_file, file)
     })
 }
 
-fn write_synced(
-    path: PathBuf,
-    content: impl FnOnce(&mut File) -> Result<(), ImageError>,
-) -> Result<(), ImageError> {
-    let host = |source| ImageError::Host {
-        path: path.clone(),
-        source,
-    };
-    let mut file = File::create_new(&path).map_err(host)?;
-    content(&mut file)?;
-    file.sync_all().map_err(host)
+/// What was made, for taking it away again: by name and type, never recursively.
+#[derive(Default)]
+struct Made {
+    directories: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Made {
+    fn directory(&mut self, path: PathBuf) -> Result<(), ImageError> {
+        let made = std::fs::create_dir(&path);
+        made.map_err(|source| ImageError::Host {
+            path: path.clone(),
+            source,
+        })?;
+        self.directories.push(path);
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        path: PathBuf,
+        content: impl FnOnce(&mut File) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let host = |source| ImageError::Host {
+            path: path.clone(),
+            source,
+        };
+        let mut file = File::create_new(&path).map_err(host)?;
+        self.files.push(path.clone());
+        content(&mut file)?;
+        file.sync_all().map_err(host)
+    }
+
+    /// The first error is already on its way to the user; what cannot be removed is logged.
+    fn remove(&self) {
+        let files = self
+            .files
+            .iter()
+            .map(|path| (path, std::fs::remove_file(path)));
+        let directories = self.directories.iter().rev();
+        let directories = directories.map(|path| (path, std::fs::remove_dir(path)));
+        for (path, removed) in files.chain(directories) {
+            if let Err(error) = removed {
+                tracing::error!(?path, %error, "left behind");
+            }
+        }
+    }
 }
 
 fn copy(from: &mut File, out: &mut dyn Write) -> Result<(), ImageError> {

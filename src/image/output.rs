@@ -150,7 +150,7 @@ fn host(target: &Path, source: io::Error) -> ImageError {
 }
 
 /// `.FILE.newroot-`, cut so that the name stays below NAME_MAX.
-fn beside(target: &Path) -> OsString {
+pub(super) fn beside(target: &Path) -> OsString {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let name = target
         .file_name()
@@ -164,11 +164,19 @@ fn beside(target: &Path) -> OsString {
 
 /// The directory of a path as it was typed.
 #[must_use]
-fn parent(target: &Path) -> PathBuf {
+pub fn parent(target: &Path) -> PathBuf {
     match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     }
+}
+
+/// A file without a name in `directory`, for what has to be known before it can be written.
+///
+/// # Errors
+/// The directory cannot be written to.
+pub fn spool(directory: &Path) -> Result<File, ImageError> {
+    tempfile::tempfile_in(directory).map_err(|source| host(directory, source))
 }
 
 /// Whether `target` would lie inside `root`: the image would hold itself the next time.

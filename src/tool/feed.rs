@@ -53,7 +53,8 @@ pub enum FeedError<E> {
     Input(E),
 }
 
-/// Runs `program` and writes its standard input with `input`. Its standard output is thrown away.
+/// Runs `program` and writes its standard input with `input`. Its standard output is thrown away;
+/// its environment is PATH, `LC_ALL=C` and what `environment` adds.
 ///
 /// # Errors
 /// The program's failure before the writer's: a writer that met EPIPE only tells that the
@@ -62,13 +63,14 @@ pub fn feed<E>(
     program: &'static str,
     package: &'static str,
     arguments: &[OsString],
+    environment: &[(&str, &str)],
     input: impl FnOnce(&mut dyn Write) -> Result<(), E>,
 ) -> Result<(), FeedError<E>> {
     let start = |source| FeedError::Tool(ToolError::Start { program, source });
     // Not a pipe: nobody would read it while the input is written.
     let mut said = tempfile::tempfile().map_err(start)?;
     let errors = said.try_clone().map_err(start)?;
-    let mut child = spawn(program, arguments, errors).map_err(|source| {
+    let mut child = spawn(program, arguments, environment, errors).map_err(|source| {
         if source.kind() == io::ErrorKind::NotFound {
             FeedError::Tool(ToolError::Missing { program, package })
         } else {
@@ -101,7 +103,12 @@ pub fn feed<E>(
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is tool::")]
-fn spawn(program: &str, arguments: &[OsString], errors: File) -> io::Result<Child> {
+fn spawn(
+    program: &str,
+    arguments: &[OsString],
+    environment: &[(&str, &str)],
+    errors: File,
+) -> io::Result<Child> {
     use std::os::unix::ffi::OsStrExt;
     let argv: Vec<String> = arguments
         .iter()
@@ -113,6 +120,7 @@ fn spawn(program: &str, arguments: &[OsString], errors: File) -> io::Result<Chil
         .env_clear()
         .env("PATH", PATH)
         .env("LC_ALL", "C")
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(errors)
@@ -142,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_names_its_package() {
-        let done = feed("newroot-no-such", "some-package", &[], |_| {
+        let done = feed("newroot-no-such", "some-package", &[], &[], |_| {
             Ok::<(), io::Error>(())
         });
         let Err(FeedError::Tool(error)) = done else {
@@ -158,7 +166,7 @@ mod tests {
     #[test]
     fn a_failure_has_the_status_and_what_was_said() {
         let script = words(&["-c", "read line; echo \"got $line\" >&2; exit 3"]);
-        let done = feed("sh", "dash", &script, |out| out.write_all(b"hello\n"));
+        let done = feed("sh", "dash", &script, &[], |out| out.write_all(b"hello\n"));
         let Err(FeedError::Tool(error)) = done else {
             panic!("no failure");
         };
@@ -170,7 +178,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("done");
         let script = format!("cat >/dev/null; : > {}", path.display());
-        let done = feed("sh", "dash", &words(&["-c", &script]), |_| Err("broke off"));
+        let done = feed("sh", "dash", &words(&["-c", &script]), &[], |_| {
+            Err("broke off")
+        });
         assert!(matches!(done, Err(FeedError::Input("broke off"))));
         assert_eq!(
             std::fs::metadata(&path).unwrap_err().kind(),
