@@ -9,8 +9,8 @@ const VERSION: u32 = 0x0002_0001;
 
 /// Flags in the upper bits of a node's offset.
 const HAS_PREFIX: u32 = 0x8000_0000;
-const HAS_CHILDREN: u32 = 0x4000_0000;
-const HAS_VALUES: u32 = 0x2000_0000;
+const HAS_VALUES: u32 = 0x4000_0000;
+const HAS_CHILDREN: u32 = 0x2000_0000;
 /// The bits that are left for the offset.
 const OFFSET: u32 = 0x0FFF_FFFF;
 
@@ -34,15 +34,25 @@ pub(super) fn index(mut items: Vec<Item>) -> Vec<u8> {
     out.extend_from_slice(&MAGIC.to_be_bytes());
     out.extend_from_slice(&VERSION.to_be_bytes());
     out.extend_from_slice(&[0; 4]);
-    let root = node(&items, 0, &mut out);
+    let root = node(&items, 0, Prefix::None, &mut out);
     out[8..12].copy_from_slice(&root.to_be_bytes());
     out
 }
 
+/// Whether a node may begin with what its keys have in common. The root does not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    None,
+    Common,
+}
+
 /// Writes the node for `items`, which agree in their first `depth` bytes, after the nodes below
 /// it; returns its offset with its flags.
-fn node(items: &[Item], depth: usize, out: &mut Vec<u8>) -> u32 {
-    let prefix = common_prefix(items, depth);
+fn node(items: &[Item], depth: usize, prefix: Prefix, out: &mut Vec<u8>) -> u32 {
+    let prefix = match prefix {
+        Prefix::None => &[],
+        Prefix::Common => common_prefix(items, depth),
+    };
     let depth = depth + prefix.len();
     let here = items
         .iter()
@@ -51,7 +61,12 @@ fn node(items: &[Item], depth: usize, out: &mut Vec<u8>) -> u32 {
     let (values, below) = items.split_at(here);
     let children: Vec<(u8, u32)> = below
         .chunk_by(|a, b| a.key[depth] == b.key[depth])
-        .map(|group| (group[0].key[depth], node(group, depth + 1, out)))
+        .map(|group| {
+            (
+                group[0].key[depth],
+                node(group, depth + 1, Prefix::Common, out),
+            )
+        })
         .collect();
 
     let mut flags = u32::try_from(out.len()).unwrap_or(u32::MAX) & OFFSET;
@@ -107,25 +122,37 @@ mod tests {
         }
     }
 
+    /// What depmod 30 wrote for these two.
     #[test]
-    fn one_key_is_a_root_with_a_prefix_and_a_value() {
-        let bytes = index(vec![item("loop", 7, "loop.ko:")]);
-        let mut wanted = vec![0xB0, 0x07, 0xF4, 0x57, 0, 2, 0, 1, 0xA0, 0, 0, 12];
-        wanted.extend_from_slice(b"loop\0\0\0\0\x01\0\0\0\x07loop.ko:\0");
+    fn the_bytes_are_depmod_s() {
+        let bytes = index(vec![
+            item("symbol:mb_get", 1, "mbcache"),
+            item("symbol:dm_x", 5, "dm_mod"),
+        ]);
+        let mut wanted = vec![0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0x20, 0, 0, 0x66];
+        wanted.extend_from_slice(b"m_x\0\0\0\0\x01\0\0\0\x05dm_mod\0");
+        wanted.extend_from_slice(b"b_get\0\0\0\0\x01\0\0\0\x01mbcache\0");
+        wanted.extend_from_slice(b"ymbol:\0dm\xc0\0\0\x0c");
+        wanted.extend_from_slice(&[0; 8 * 4]);
+        wanted.extend_from_slice(b"\xc0\0\0\x1fss\xa0\0\0\x35");
         assert_eq!(bytes, wanted);
     }
 
     #[test]
-    fn keys_branch_where_they_differ() {
-        let bytes = index(vec![item("ab", 0, "x"), item("ad", 0, "y")]);
-        // b at 12, d at 23, then the root: prefix a, children b..d, nothing for c.
-        let leaf = |value: &str| format!("\0\0\0\x01\0\0\0\0{value}\0");
-        let text = format!("{}{}a\0bd", leaf("x"), leaf("y"));
-        assert_eq!(&bytes[12..12 + text.len()], text.as_bytes());
-        assert_eq!(
-            &bytes[12 + text.len()..],
-            [0x20, 0, 0, 12, 0, 0, 0, 0, 0x20, 0, 0, 22]
-        );
-        assert_eq!(bytes[8..12], [0xC0, 0, 0, 32]);
+    fn no_key_is_a_bare_root() {
+        assert_eq!(index(Vec::new())[8..], [0, 0, 0, 12]);
+    }
+
+    #[test]
+    fn a_key_that_is_the_start_of_another_has_values_and_children() {
+        let bytes = index(vec![
+            item("a", 0, "x"),
+            item("ab", 0, "y"),
+            item("a", 3, "z"),
+        ]);
+        let mut wanted = b"\0\0\0\x01\0\0\0\0y\0".to_vec();
+        wanted.extend_from_slice(b"bb\x40\0\0\x0c\0\0\0\x02\0\0\0\0x\0\0\0\0\x03z\0");
+        wanted.extend_from_slice(b"aa\x60\0\0\x16");
+        assert_eq!(bytes[12..], wanted);
     }
 }

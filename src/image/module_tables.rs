@@ -17,6 +17,8 @@ const TABLE_LIMIT: usize = 64 * 1024 * 1024;
 pub(super) struct Tables {
     /// By module name: its own path, then those of what it needs, all relative.
     dependencies: BTreeMap<String, Vec<String>>,
+    /// The names in the order of modules.dep.
+    in_order: Vec<String>,
     built_in: HashSet<String>,
     /// Lines of modules.softdep and modules.weakdep: the module, and the rest.
     soft: Vec<(String, Vec<String>)>,
@@ -42,6 +44,7 @@ impl Tables {
             }
         };
         let mut dependencies = BTreeMap::new();
+        let mut in_order = Vec::new();
         for line in table("modules.dep", true)?.lines() {
             if let Some((path, needs)) = line.split_once(':')
                 && safe(path)
@@ -53,6 +56,7 @@ impl Tables {
                         .filter(|path| safe(path))
                         .map(str::to_string),
                 );
+                in_order.push(name_of(path));
                 dependencies.insert(name_of(path), paths);
             }
         }
@@ -76,6 +80,7 @@ impl Tables {
             .collect();
         Ok(Self {
             dependencies,
+            in_order,
             built_in,
             soft,
             alias: table("modules.alias", false)?,
@@ -165,23 +170,21 @@ impl Tables {
         let priority = |name: &str| self.order.get(name).copied().unwrap_or(u32::MAX / 2);
         let mut dep = String::new();
         let mut dep_items = Vec::new();
-        for path in paths {
-            let name = name_of(path);
-            let Some(line) = self.dependencies.get(&name).filter(|line| line[0] == *path) else {
+        for name in self.in_order.iter().filter(|name| names.contains(*name)) {
+            let Some((path, needs)) = self
+                .dependencies
+                .get(name)
+                .and_then(|line| line.split_first())
+            else {
                 continue;
             };
-            let text = format!(
-                "{path}:{}",
-                line[1..]
-                    .iter()
-                    .map(|path| format!(" {path}"))
-                    .collect::<String>()
-            );
+            let needs: String = needs.iter().map(|path| format!(" {path}")).collect();
+            let text = format!("{path}:{needs}");
             dep.push_str(&text);
             dep.push('\n');
             dep_items.push(Item {
-                priority: priority(&name),
-                key: name.into_bytes(),
+                priority: priority(name),
+                key: name.clone().into_bytes(),
                 value: text.into_bytes(),
             });
         }
@@ -213,7 +216,7 @@ impl Tables {
                 .next()
                 .is_some_and(|name| names.contains(&normal(name)))
         });
-        vec![
+        let mut tables = vec![
             ("modules.dep", dep.into_bytes()),
             ("modules.dep.bin", index(dep_items)),
             ("modules.alias.bin", index(items(&alias))),
@@ -221,9 +224,13 @@ impl Tables {
             ("modules.alias", alias.into_bytes()),
             ("modules.symbols", symbols.into_bytes()),
             ("modules.softdep", second(&self.softdep).into_bytes()),
-            ("modules.weakdep", second(&self.weakdep).into_bytes()),
             ("modules.devname", devname.into_bytes()),
-        ]
+        ];
+        // Only kmod 33 and later write and read it.
+        if !self.weakdep.is_empty() {
+            tables.push(("modules.weakdep", second(&self.weakdep).into_bytes()));
+        }
+        tables
     }
 }
 
