@@ -6,8 +6,10 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
+mod export;
 mod harness;
 mod help;
 mod layers;
 mod man;
 mod support;
+mod tree;
