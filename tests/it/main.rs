@@ -7,6 +7,7 @@
 )]
 
 mod export;
+mod export_modules;
 mod harness;
 mod help;
 mod layers;

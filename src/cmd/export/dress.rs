@@ -109,6 +109,14 @@ fn initramfs(image: &mut Image, args: &ExportArgs, ui: &Ui) -> Result<Vec<String
                 why: "--init names it, and the jail has no program there",
             });
         }
+        if real.file_name() != path.file_name() {
+            // A multi-call program looks at its name: busybox as /init is not sh but init.
+            ui.note(&format!(
+                "{} is {} by another name; as /init it is started under the name init",
+                shell_quote(path.as_path()),
+                shell_quote(real.as_path())
+            ));
+        }
         if real != init {
             let target = path.as_bytes().to_vec();
             let modified = root_time(image);
