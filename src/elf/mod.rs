@@ -25,7 +25,7 @@ mod variants;
 pub mod versions;
 mod walk;
 
-pub use cpu::Cpu;
+pub use crate::model::Cpu;
 pub use engine::{ElfError, Engine, Options};
 pub use object::Object;
 pub use types::{

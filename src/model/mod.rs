@@ -1,5 +1,6 @@
 //! Plain types everyone shares. No I/O, no policy.
 
+mod cpu;
 mod meta;
 mod path;
 mod shell;
@@ -8,6 +9,7 @@ mod size;
 /// Where a jail keeps what was put into it and why; a root that has it is a jail of ours.
 pub const MANIFEST: &str = "/.newroot/manifest.json";
 
+pub use cpu::Cpu;
 pub use meta::{FileId, Kind, Meta};
 pub use path::{HostPath, RootPath};
 pub use shell::shell_word;

@@ -4,6 +4,7 @@
 //! [`crate::root::Tree`].
 
 mod accounts;
+pub mod cpu;
 mod packages;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};

@@ -7,8 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::model::shell_word;
 
-/// Where programs of the administrator are found, whatever the caller's PATH is.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where the administrator's programs are; a normal user's PATH may lack it.
+const ALSO: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+/// Where programs are found when the caller has no PATH.
+const FALLBACK: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// How much of what a program said goes into an error, in bytes.
 const TAIL: u64 = 2000;
@@ -114,11 +116,14 @@ fn spawn(
         .iter()
         .map(|word| shell_word(word.as_bytes()))
         .collect();
+    let mut path = std::env::var_os("PATH").unwrap_or_else(|| FALLBACK.into());
+    path.push(":");
+    path.push(ALSO);
     tracing::debug!(program, argv = argv.join(" "), "run");
     Command::new(program)
         .args(arguments)
         .env_clear()
-        .env("PATH", PATH)
+        .env("PATH", path)
         .env("LC_ALL", "C")
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())

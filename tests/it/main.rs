@@ -12,5 +12,6 @@ mod harness;
 mod help;
 mod layers;
 mod man;
+mod profile;
 mod support;
 mod tree;
