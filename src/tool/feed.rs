@@ -138,7 +138,7 @@ fn tail(said: &mut File) -> String {
     let mut text = Vec::new();
     let read = said
         .seek(SeekFrom::Start(length.saturating_sub(TAIL)))
-        .and_then(|_| said.read_to_end(&mut text));
+        .and_then(|_| Read::take(said, TAIL).read_to_end(&mut text));
     match read {
         Ok(_) => String::from_utf8_lossy(&text).trim().to_string(),
         Err(error) => format!("(its messages cannot be read: {error})"),

@@ -93,7 +93,7 @@ fn describe(path: &Path, meta: &fs::Metadata) -> String {
     if kind.is_dir() {
         return format!("directory {mode:o}");
     }
-    if kind.is_file() {
+    if meta.is_file() {
         let sum = blake3::hash(&fs::read(path).unwrap());
         return format!("file {mode:o} {} {sum}", meta.mtime());
     }

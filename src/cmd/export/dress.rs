@@ -131,7 +131,7 @@ fn initramfs(image: &mut Image, args: &ExportArgs, ui: &Ui) -> Result<Vec<String
         let Ok(request) = ModuleRequest::parse(text) else {
             continue;
         };
-        let from = args.from.as_deref().unwrap_or(Path::new("/"));
+        let from = args.from.as_deref().unwrap_or_else(|| Path::new("/"));
         let root = InRoot::open(&HostPath::new(from)).map_err(|source| ImageError::Host {
             path: from.to_path_buf(),
             source,

@@ -49,11 +49,12 @@ pub(super) fn run(args: &ExportArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
     oci.created = epoch.unwrap_or_else(|| image.newest());
     oci.architecture = image::architecture_of(&image);
     let choice = Choice { format, gzip, oci };
+    let text = show::shell(&image, args, &choice, &policy, epoch, &added);
     if globals.dry_run {
-        let text = show::shell(&image, args, &choice, &policy, epoch, &added);
         ui.out(text.as_bytes())?;
         return Ok(Exit::Success);
     }
+    ui.detail(text.trim_end());
     if target == Target::Stdout && ui.out_is_terminal() {
         return Err(terminal(args).into());
     }
@@ -140,7 +141,7 @@ fn failure(args: &ExportArgs, error: ImageError) -> anyhow::Error {
         }
         ImageError::Changed { .. } => failure.hint("end what runs in it, then again", "newroot ps"),
         ImageError::Modules(_) => {
-            let from = args.from.as_deref().unwrap_or(Path::new("/"));
+            let from = args.from.as_deref().unwrap_or_else(|| Path::new("/"));
             let modules = from.join("lib/modules");
             failure.hint(
                 "the kernels there are",
