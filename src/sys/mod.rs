@@ -18,6 +18,8 @@ pub mod tty;
 pub mod wire;
 pub mod worker;
 pub mod xattr;
+pub mod tree;
+pub mod unnamed;
 
 use error::last_errno;
 pub use error::{SysError, SysResult, describe, errno_of};

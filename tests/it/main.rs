@@ -7,9 +7,12 @@
 )]
 
 mod elf;
+mod export;
+mod export_modules;
 mod harness;
 mod help;
 mod layers;
 mod man;
 mod profile;
 mod support;
+mod tree;

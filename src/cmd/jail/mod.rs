@@ -37,6 +37,7 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
         JailAction::Remove(args) => remove::run(args, globals, ui),
+        JailAction::Export(args) => super::export::run(args, globals, ui),
     }
 }
 
