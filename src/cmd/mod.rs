@@ -9,6 +9,7 @@ mod completions;
 mod enter;
 mod exec;
 mod jail;
+mod look;
 mod profile;
 mod ps;
 mod setup;

@@ -5,7 +5,9 @@
 //! `-n` prints and `-v` prints as it is done. [`Op::inverse`] is what the undo stack takes.
 
 pub mod enter;
+pub mod environment;
 mod file;
+pub mod look;
 mod mount;
 mod op;
 mod process;

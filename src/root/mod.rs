@@ -11,12 +11,14 @@ mod host;
 mod in_root;
 mod layer;
 mod mem;
+mod mounted;
 mod walk;
 
 pub use host::Host;
 pub use in_root::InRoot;
 pub use layer::Layer;
 pub use mem::Mem;
+pub use mounted::Mounted;
 pub use walk::{LinkStep, Trail, canonical, is_file, read, resolve};
 
 use std::ffi::OsString;
