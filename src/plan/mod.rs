@@ -7,6 +7,7 @@
 pub mod enter;
 pub mod environment;
 mod file;
+pub mod jail;
 pub mod look;
 mod mount;
 mod op;

@@ -40,6 +40,17 @@ impl Op {
     }
 }
 
+impl Op {
+    /// Bytes that it copies, for the progress bar.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::File(op) => op.bytes(),
+            Self::Mount(_) | Self::Process(_) => 0,
+        }
+    }
+}
+
 /// An operation, where it is done, and the root that its paths are inside of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

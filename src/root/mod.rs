@@ -113,3 +113,25 @@ impl TreeFile {
         }
     }
 }
+
+impl<T: Tree + ?Sized> Tree for &T {
+    fn open(&self, path: &RootPath) -> io::Result<TreeFile> {
+        (**self).open(path)
+    }
+
+    fn stat(&self, path: &RootPath) -> io::Result<Meta> {
+        (**self).stat(path)
+    }
+
+    fn lstat(&self, path: &RootPath) -> io::Result<Meta> {
+        (**self).lstat(path)
+    }
+
+    fn read_link(&self, path: &RootPath) -> io::Result<PathBuf> {
+        (**self).read_link(path)
+    }
+
+    fn list(&self, path: &RootPath) -> io::Result<Vec<OsString>> {
+        (**self).list(path)
+    }
+}

@@ -16,6 +16,8 @@ pub mod process;
 pub mod signal;
 pub mod tty;
 pub mod wire;
+pub mod worker;
+pub mod xattr;
 
 use error::last_errno;
 pub use error::{SysError, SysResult, describe, errno_of};

@@ -54,12 +54,15 @@ pub(super) fn perform(op: &FileOp, tree: &InRoot, ours: &[u64]) -> SysResult<()>
                 SysError::new("mknodat", format_args!("{path}, {major}:{minor}"), errno)
             })
         }
-        FileOp::Copy { path, .. }
-        | FileOp::HardLink { path, .. }
-        | FileOp::Remove { path }
-        | FileOp::RemoveDir { path } => Err(SysError::new(
+        FileOp::Copy { .. }
+        | FileOp::HardLink { .. }
+        | FileOp::Finish { .. }
+        | FileOp::Replace { .. }
+        | FileOp::Manifest { .. }
+        | FileOp::Remove { .. }
+        | FileOp::RemoveDir { .. } => Err(SysError::new(
             "enter",
-            format_args!("{path}: no such operation here"),
+            format_args!("{}: no such operation here", op.path()),
             Errno::NOTSUP,
         )),
     }
