@@ -5,7 +5,8 @@ mod facts;
 mod failure;
 mod report;
 
-pub(super) use report::finish;
+pub(super) use command::{Wanted, choose};
+pub(super) use report::{Shown, describe, report_visit};
 
 use std::ffi::OsString;
 
@@ -57,7 +58,7 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     };
     let steps = entry.steps.clone();
     let outcome = supervise(entry, namespaces, &mut live, &mut report::Shown(ui));
-    finish(
+    report::finish(
         outcome,
         live,
         &steps,

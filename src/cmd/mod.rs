@@ -12,6 +12,7 @@ mod jail;
 mod look;
 mod profile;
 mod ps;
+mod sessions;
 mod setup;
 mod stop;
 

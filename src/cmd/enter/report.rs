@@ -91,7 +91,8 @@ fn exit(outcome: &Outcome) -> Exit {
     }
 }
 
-fn describe(holder: &Holder) -> String {
+/// One holder, for people.
+pub(crate) fn describe(holder: &Holder) -> String {
     use std::os::unix::ffi::OsStrExt;
     let program = escape_bytes(holder.program.as_os_str().as_bytes());
     let program = if program.is_empty() {
@@ -105,11 +106,26 @@ fn describe(holder: &Holder) -> String {
     )
 }
 
+/// The end of a command in a session of somebody else's.
+///
+/// # Errors
+/// Why it did not run.
+pub(crate) fn report_visit(
+    outcome: Result<Outcome, EnterError>,
+    root: &HostPath,
+) -> anyhow::Result<Exit> {
+    match outcome {
+        Ok(outcome) => Ok(exit(&outcome)),
+        Err(EnterError::Told(signal)) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+        Err(error) => Err(failure::enter(error, &[], root).into()),
+    }
+}
+
 /// `--status FILE`.
 ///
 /// # Errors
 /// The errno of open(2) or write(2).
-pub(crate) fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     let mut value = match outcome.ended {
         Ended::Exited(code) => json!({ "exited": code }),
         Ended::Signaled(number) => json!({
