@@ -10,7 +10,7 @@ mod sanitize;
 mod table;
 
 pub use progress::Progress;
-pub use report::usage_error;
+pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 pub use table::table;
 
@@ -97,11 +97,7 @@ impl Ui {
     /// # Errors
     /// The errno of write(2), EPIPE excepted.
     pub fn out(&self, data: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(data).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done,
-        }
+        write_out(data)
     }
 
     /// One line of a report on stderr; silent with `-q`.
@@ -139,5 +135,13 @@ impl Ui {
         text.push('\n');
         // Nobody is left to tell when stderr itself is gone.
         io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+}
+
+fn write_out(data: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }

@@ -10,4 +10,5 @@ mod harness;
 mod help;
 mod layers;
 mod man;
+mod profile;
 mod support;
