@@ -8,9 +8,12 @@
 
 mod corpus;
 mod elf;
+mod export;
+mod export_modules;
 mod harness;
 mod help;
 mod layers;
 mod man;
 mod profile;
 mod support;
+mod tree;
