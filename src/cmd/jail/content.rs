@@ -42,6 +42,8 @@ pub(crate) struct Content {
     /// Host paths to show inside.
     pub(crate) binds: Vec<BindEntry>,
     pub(super) notes: Vec<Note>,
+    /// Profiles that fit a program and were not asked for.
+    pub(super) profiles: Vec<String>,
 }
 
 /// The root that programs come from.
@@ -98,6 +100,7 @@ impl Content {
             let keep = request.keep_privileges;
             profiles::take(&mut gatherer, &mut content, profile, name, keep, &accounts);
         }
+        content.profiles = profiles::unused(request, &loaded);
         content.users.extend(request.users.iter().cloned());
         profiles::check_users(&mut gatherer, &content.users.clone(), &accounts);
         if !gatherer.problems.is_empty() {

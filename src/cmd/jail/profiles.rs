@@ -8,7 +8,7 @@ use super::gather::{For, Gatherer, Need};
 use super::items;
 use super::problem::{Note, Problem};
 use crate::error::Failure;
-use crate::model::{BindEntry, Kind, RootPath, Text};
+use crate::model::{BindEntry, Kind, Request, RootPath, Text};
 use crate::plan::Owner;
 use crate::plan::jail::{Made, MadeWhat};
 use crate::probe::{Accounts, PackageError, Packages};
@@ -17,16 +17,39 @@ use crate::root::Host;
 
 /// Loads profiles by name or path, each with what it includes.
 pub(super) fn load(names: &[String]) -> anyhow::Result<Vec<Profile>> {
+    let library = library();
+    names
+        .iter()
+        .map(|name| library.load(name).map_err(|error| failed(name, error)))
+        .collect()
+}
+
+fn library() -> Library<'static> {
     let working = std::env::current_dir().unwrap_or_default();
     let (config, home) = (
         std::env::var_os("XDG_CONFIG_HOME"),
         std::env::var_os("HOME"),
     );
-    let library = Library::new(&Host, config.as_deref(), home.as_deref(), &working);
-    names
-        .iter()
-        .map(|name| library.load(name).map_err(|error| failed(name, error)))
-        .collect()
+    Library::new(&Host, config.as_deref(), home.as_deref(), &working)
+}
+
+/// Programs that were named, have a profile of their own name, and come without it: their
+/// libraries alone rarely make them run (python3 without its standard library).
+pub(super) fn unused(request: &Request, loaded: &[Profile]) -> Vec<String> {
+    let Ok(names) = library().names() else {
+        return Vec::new();
+    };
+    let base = |item: &Text| {
+        let name = item.0.rsplit(|byte| *byte == b'/').next()?;
+        String::from_utf8(name.to_vec()).ok()
+    };
+    let mut out: Vec<String> = request.items.iter().filter_map(base).collect();
+    out.retain(|name| {
+        names.contains(name) && !loaded.iter().any(|one| one.include.contains(name))
+    });
+    out.sort();
+    out.dedup();
+    out
 }
 
 fn failed(name: &str, error: LoadError) -> anyhow::Error {
