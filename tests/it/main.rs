@@ -8,6 +8,7 @@
 
 mod harness;
 mod help;
+mod jail;
 mod layers;
 mod man;
 mod support;
