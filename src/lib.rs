@@ -61,6 +61,7 @@ use std::process::ExitCode;
 ///
 /// `argv` includes the program's name.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    ui::explain_panics();
     let argv: Vec<OsString> = argv.into_iter().collect();
     match cli::parse(&argv) {
         Ok(invocation) => cmd::dispatch(invocation).into(),

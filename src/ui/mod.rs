@@ -9,7 +9,7 @@ mod report;
 mod sanitize;
 
 pub use progress::Progress;
-pub use report::usage_error;
+pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 
 use std::io::{self, IsTerminal, Write};
@@ -95,11 +95,7 @@ impl Ui {
     /// # Errors
     /// The errno of write(2), EPIPE excepted.
     pub fn out(&self, data: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(data).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done,
-        }
+        write_out(data)
     }
 
     /// One line of a report on stderr; silent with `-q`.
@@ -137,5 +133,13 @@ impl Ui {
         text.push('\n');
         // Nobody is left to tell when stderr itself is gone.
         io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+}
+
+fn write_out(data: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }

@@ -6,9 +6,11 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
+mod elf;
 mod harness;
 mod help;
 mod jail;
 mod layers;
 mod man;
+mod profile;
 mod support;
