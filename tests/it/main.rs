@@ -7,6 +7,7 @@
 )]
 
 mod elf;
+mod corpus;
 mod harness;
 mod help;
 mod jail;

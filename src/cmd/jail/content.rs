@@ -99,7 +99,7 @@ impl Content {
             profiles::take(&mut gatherer, &mut content, profile, name, keep, &accounts);
         }
         content.users.extend(request.users.iter().cloned());
-        profiles::check_users(&mut gatherer, &content.users.clone(), &accounts);
+        profiles::check_users(&mut gatherer, &request.users, &accounts);
         if !gatherer.problems.is_empty() {
             return Err(failure(&gatherer.problems, &request.from));
         }

@@ -247,10 +247,10 @@ fn profiles_bring_directories_links_files_and_users() {
     let profile = ground.path("p.toml");
     fs::write(
         &profile,
-        "description = \"test\"\nfiles = [\"/data\"]\nexclude = [\"*.log\", \"/data/*.log\"]\n\
+        "description = \"test\"\nfiles = [\"/data\"]\nexclude = [\"/data/*.log\"]\n\
          optional_files = [\"/absent\"]\nusers = [\"bind\"]\n\
          symlinks = [{ path = \"/var/run\", target = \"/run\" }]\n\
-         directories = [{ path = \"/var/run/named\", mode = 0o750 }]\n\
+         directories = [{ path = \"/var/run/named\", mode = \"0750\" }]\n\
          command = [\"/data/keep.txt\"]\n",
     )
     .unwrap();
