@@ -13,6 +13,7 @@
 mod binary;
 mod fixture;
 mod holder;
+mod jail;
 mod leak;
 #[path = "../it/support/need.rs"]
 mod need;
@@ -31,7 +32,7 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials()].concat()
+    [selftest::trials(), binary::trials(), jail::trials()].concat()
 }
 
 fn main() -> ExitCode {

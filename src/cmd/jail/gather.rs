@@ -208,6 +208,22 @@ impl<'t> Gatherer<'t> {
         }
     }
 
+    /// A program that need not be there; one that is, and finds what it needs, must work.
+    pub(super) fn optional(&mut self, path: &RootPath, who: For) {
+        let before = self.notes.len();
+        let who = For {
+            need: Need::Incidental,
+            ..who
+        };
+        self.program(path, who);
+        let whole = self.notes[before..]
+            .iter()
+            .all(|note| matches!(note, Note::Dlopen { .. }));
+        if whole && self.asked.contains(path) {
+            self.programs.insert(path.clone());
+        }
+    }
+
     pub(super) fn failed(&mut self, path: &RootPath, error: &io::Error, need: Need) {
         let errno = errno_of(error);
         match need {

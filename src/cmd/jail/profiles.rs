@@ -123,14 +123,7 @@ fn optional_program(gatherer: &mut Gatherer<'_>, program: &str, by: &str, who: F
         items::find(gatherer, OsStr::new(program))
     };
     match found {
-        Some(path) => {
-            let who = For {
-                need: Need::Incidental,
-                ..who
-            };
-            gatherer.program(&path, who);
-            gatherer.programs.insert(path);
-        }
+        Some(path) => gatherer.optional(&path, who),
         None => gatherer.notes.push(Note::Absent {
             what: format!("program {program}"),
             by: by.to_owned(),
