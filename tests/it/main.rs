@@ -6,8 +6,10 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
-mod elf;
 mod corpus;
+mod elf;
+mod export;
+mod export_modules;
 mod harness;
 mod help;
 mod jail;
@@ -15,3 +17,4 @@ mod layers;
 mod man;
 mod profile;
 mod support;
+mod tree;

@@ -11,6 +11,7 @@
 )]
 
 mod binary;
+mod export;
 mod fixture;
 mod holder;
 mod jail;
@@ -32,7 +33,13 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials(), jail::trials()].concat()
+    [
+        selftest::trials(),
+        binary::trials(),
+        export::trials(),
+        jail::trials(),
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {

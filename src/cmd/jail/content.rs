@@ -91,6 +91,7 @@ impl Content {
                 reason: gatherer.reason(&by),
                 keep_privileges: request.keep_privileges,
                 need: Need::Required,
+                scripts: true,
             };
             items::take(&mut gatherer, item, "the command line", who);
         }
@@ -161,6 +162,7 @@ fn merged_usr(gatherer: &mut Gatherer<'_>) {
         reason: gatherer.reason("jail"),
         keep_privileges: false,
         need: Need::Incidental,
+        scripts: false,
     };
     for path in MERGED.map(RootPath::new) {
         let is_link = |meta: &Meta| meta.kind == Kind::Link;

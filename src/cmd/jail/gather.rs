@@ -30,6 +30,8 @@ pub(super) struct For {
     pub(super) reason: u32,
     pub(super) keep_privileges: bool,
     pub(super) need: Need,
+    /// Executable scripts among other files bring their interpreters.
+    pub(super) scripts: bool,
 }
 
 /// What a path led to.
@@ -213,6 +215,7 @@ impl<'t> Gatherer<'t> {
         let before = self.notes.len();
         let who = For {
             need: Need::Incidental,
+            scripts: true,
             ..who
         };
         self.program(path, who);
@@ -260,7 +263,8 @@ impl<'t> Gatherer<'t> {
             ProgramKind::Data => {
                 self.programs.remove(path);
             }
-            ProgramKind::Script if meta.mode & 0o111 == 0 && who.need == Need::Incidental => {}
+            ProgramKind::Script
+                if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
             _ => {
                 self.asked.push(path.clone());
                 self.take_closure(&closure, who);

@@ -61,6 +61,7 @@ pub(super) fn take(
         reason: gatherer.reason(&by),
         keep_privileges: keep_privileges || profile.keep_privileges,
         need: Need::Required,
+        scripts: false,
     };
     gatherer.exclude = patterns(&profile.exclude);
     for program in &profile.programs {

@@ -72,7 +72,10 @@ fn privileges_are_dropped_and_kept() {
     fs::set_permissions("/tmp/from/bin/suid", fs::Permissions::from_mode(0o6755)).unwrap();
     let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let able = |path: &str| {
-        let output = std::process::Command::new("getcap").arg(path).output().unwrap();
+        let output = std::process::Command::new("getcap")
+            .arg(path)
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&output.stdout).contains("cap_net_raw")
     };
     jail(&["build", "j", "/tmp/from"])
@@ -115,7 +118,8 @@ fn attributes_and_owners_are_kept() {
 
 fn nobody_builds_one() {
     let run = as_nobody(jail(&["build", "j", "bash"])).run();
-    run.code(0).stderr_has("device nodes: only root may make them");
+    run.code(0)
+        .stderr_has("device nodes: only root may make them");
     let meta = fs::metadata("/tmp/j/usr/bin/bash").unwrap();
     assert_eq!((meta.uid(), meta.gid()), (65534, 65534));
     assert_eq!(works("/tmp/j", &["bash", "-c", "echo hello"]), "hello\n");

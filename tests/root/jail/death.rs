@@ -11,12 +11,28 @@ use crate::trial::Trial;
 pub(super) fn trials() -> Vec<Trial> {
     let strace = [Need::Command("strace")];
     vec![
-        Trial::new("jail::killed_anywhere_the_next_build_works", &strace, killed),
-        Trial::new("jail::killed_in_a_mount_point", &strace, killed_in_a_mount_point),
+        Trial::new(
+            "jail::killed_anywhere_the_next_build_works",
+            &strace,
+            killed,
+        ),
+        Trial::new(
+            "jail::killed_in_a_mount_point",
+            &strace,
+            killed_in_a_mount_point,
+        ),
         Trial::new("jail::killed_in_an_update", &strace, killed_in_an_update),
         Trial::new("jail::told_to_stop_it_cleans_up", &strace, told_to_stop),
-        Trial::new("jail::any_failing_call_leaves_nothing", &strace, failing_calls),
-        Trial::new("jail::a_vanishing_source_is_named", &strace, vanishing_source),
+        Trial::new(
+            "jail::any_failing_call_leaves_nothing",
+            &strace,
+            failing_calls,
+        ),
+        Trial::new(
+            "jail::a_vanishing_source_is_named",
+            &strace,
+            vanishing_source,
+        ),
     ]
 }
 
@@ -106,7 +122,10 @@ fn killed_in_an_update() {
     jail(&["update", "j"]).run().code(0);
     jail(&["check", "j"]).run().code(0).stdout_is("");
     assert_eq!(names("/tmp/j/.newroot"), ["manifest.json"]);
-    assert_eq!(fs::read_to_string("/tmp/j/tmp/from/sub/c").unwrap(), "changed");
+    assert_eq!(
+        fs::read_to_string("/tmp/j/tmp/from/sub/c").unwrap(),
+        "changed"
+    );
 }
 
 fn told_to_stop() {
@@ -148,7 +167,9 @@ fn failing_calls() {
         assert_eq!(names("/run/newroot"), [""; 0], "{call}");
     }
     // Where a call is only not possible, there is another way.
-    with_fault(build("j"), "renameat2", "EINVAL", 1).run().code(0);
+    with_fault(build("j"), "renameat2", "EINVAL", 1)
+        .run()
+        .code(0);
     with_fault(build("k"), "mknodat", "EPERM", 1).run().code(0);
     assert!(!is_there("/tmp/k/dev/full"));
     jail(&["check", "k"]).run().code(0);

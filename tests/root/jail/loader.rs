@@ -22,16 +22,33 @@ pub(super) fn trials() -> Vec<Trial> {
 fn library(path: &str, number: u32) {
     let path = Path::new(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write("/tmp/lib.c", format!("int answer(void) {{ return {number}; }}\n")).unwrap();
-    let soname = format!("-Wl,-soname,{}", path.file_name().unwrap().to_str().unwrap());
+    fs::write(
+        "/tmp/lib.c",
+        format!("int answer(void) {{ return {number}; }}\n"),
+    )
+    .unwrap();
+    let soname = format!(
+        "-Wl,-soname,{}",
+        path.file_name().unwrap().to_str().unwrap()
+    );
     command(&[
-        "gcc", "-shared", "-fPIC", "-o", path.to_str().unwrap(), &soname, "/tmp/lib.c",
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-o",
+        path.to_str().unwrap(),
+        &soname,
+        "/tmp/lib.c",
     ]);
 }
 
 /// A program that exits with `answer()`, in `/tmp/root/bin/prog`.
 fn program(library: &str, more: &[&str]) {
-    fs::write("/tmp/main.c", "int answer(void); int main(void) { return answer(); }\n").unwrap();
+    fs::write(
+        "/tmp/main.c",
+        "int answer(void); int main(void) { return answer(); }\n",
+    )
+    .unwrap();
     let base = ["gcc", "-o", "/tmp/root/bin/prog", "/tmp/main.c", library];
     command(&[&base[..], more].concat());
 }
@@ -54,12 +71,16 @@ fn own_cache() {
     library("/tmp/root/opt/odd/libodd.so.1", 42);
     program("/tmp/root/opt/odd/libodd.so.1", &[]);
     configure("/opt/odd\n");
-    jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"]).run().code(0);
+    jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"])
+        .run()
+        .code(0);
     assert!(is_there("/tmp/j/etc/ld.so.cache"));
     assert_eq!(answer("/tmp/j"), Some(42));
     jail(&["check", "j"]).run().code(0);
     // What lies in the loader's own directories needs none.
-    jail(&["build", "--from", "/tmp/root", "k", "/bin/true"]).run().code(0);
+    jail(&["build", "--from", "/tmp/root", "k", "/bin/true"])
+        .run()
+        .code(0);
     assert!(!is_there("/tmp/k/etc/ld.so.cache"));
     works("/tmp/k", &["/bin/true"]);
 }
@@ -75,7 +96,9 @@ fn variants() {
     program(&format!("{base}/libodd.so.1"), &[]);
     configure("/opt/odd\n");
     let expected = answer("/tmp/root");
-    jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"]).run().code(0);
+    jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"])
+        .run()
+        .code(0);
     for level in [2, 3, 4] {
         assert!(is_there(&format!(
             "/tmp/j/opt/odd/glibc-hwcaps/x86-64-v{level}/libodd.so.1"
@@ -87,9 +110,17 @@ fn variants() {
     fs::remove_dir_all("/tmp/j/opt/odd/glibc-hwcaps").unwrap();
     fs::remove_file("/tmp/j/etc/ld.so.cache").unwrap();
     let path = [
-        "env", "-i", "LD_LIBRARY_PATH=/opt/odd", "chroot", "/tmp/j", "/bin/prog",
+        "env",
+        "-i",
+        "LD_LIBRARY_PATH=/opt/odd",
+        "chroot",
+        "/tmp/j",
+        "/bin/prog",
     ];
-    let status = std::process::Command::new(path[0]).args(&path[1..]).status().unwrap();
+    let status = std::process::Command::new(path[0])
+        .args(&path[1..])
+        .status()
+        .unwrap();
     assert_eq!(status.code(), Some(1));
 }
 
@@ -117,7 +148,9 @@ fn linker_script() {
     library("/tmp/root/usr/lib/libodd.so.1", 5);
     fs::write("/tmp/root/usr/lib/libodd.so", "INPUT(libodd.so.1)\n").unwrap();
     program("/tmp/root/usr/lib/libodd.so.1", &[]);
-    jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"]).run().code(0);
+    jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"])
+        .run()
+        .code(0);
     assert!(!is_there("/tmp/j/usr/lib/libodd.so"));
     assert_eq!(answer("/tmp/j"), Some(5));
 }

@@ -19,17 +19,41 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ),
     ("coreutils", &["ls", "/etc/passwd"], "/etc/passwd"),
     ("dns-server", &["named", "-v"], "BIND"),
-    ("gconv", &["iconv", "-f", "KOI8-R", "-t", "UTF-8", "/etc/group"], "root"),
+    (
+        "gconv",
+        &["iconv", "-f", "KOI8-R", "-t", "UTF-8", "/etc/group"],
+        "root",
+    ),
     ("git", &["git", "init", "/tmp/r"], "Initialized"),
     ("locale", &["locale", "-a"], "C.utf8"),
     ("network-tools", &["ip", "-V"], "iproute2"),
     ("nss", &["getent", "passwd", "root"], "root:"),
-    ("pam", &["su", "-s", "/bin/sh", "-c", "echo inside", "root"], "inside"),
-    ("perl", &["perl", "-MSocket", "-MPOSIX", "-e", "print 'ok'"], "ok"),
-    ("python3", &["python3", "-c", "import ssl, json, ctypes; print('ok')"], "ok"),
-    ("rescue-tools", &["mke2fs", "-n", "/etc/image"], "Filesystem UUID"),
+    (
+        "pam",
+        &["su", "-s", "/bin/sh", "-c", "echo inside", "root"],
+        "inside",
+    ),
+    (
+        "perl",
+        &["perl", "-MSocket", "-MPOSIX", "-e", "print 'ok'"],
+        "ok",
+    ),
+    (
+        "python3",
+        &["python3", "-c", "import ssl, json, ctypes; print('ok')"],
+        "ok",
+    ),
+    (
+        "rescue-tools",
+        &["mke2fs", "-n", "/etc/image"],
+        "Filesystem UUID",
+    ),
     ("shell", &["bash", "-c", "echo $((6 * 7))"], "42"),
-    ("sftp-server", &["/usr/lib/openssh/sftp-server", "-Q", "requests"], "open"),
+    (
+        "sftp-server",
+        &["/usr/lib/openssh/sftp-server", "-Q", "requests"],
+        "open",
+    ),
     ("ssh-client", &["ssh", "-Q", "kex"], "curve25519"),
     ("terminfo", &["tput", "-T", "xterm", "cols"], "80"),
     ("web-server", &["nginx", "-t", "-q"], ""),
@@ -45,8 +69,12 @@ pub(super) fn trials() -> Vec<Trial> {
         Need::File("/usr/lib/openssh/sftp-server"),
     ];
     vec![
-        Trial::new("jail::every_profile_runs_its_program", &needs, every_profile)
-            .timeout(Duration::from_secs(900)),
+        Trial::new(
+            "jail::every_profile_runs_its_program",
+            &needs,
+            every_profile,
+        )
+        .timeout(Duration::from_secs(900)),
         Trial::new("jail::every_profile_is_in_the_table", &[], all_listed),
     ]
 }
@@ -59,7 +87,10 @@ fn all_listed() {
         .stdout
         .lines()
         .filter_map(|line| line.split_whitespace().next())
-        .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+        .filter(|word| {
+            word.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        })
         .collect();
     assert_eq!(tested, shipped);
 }

@@ -10,11 +10,23 @@ use crate::trial::Trial;
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("jail::a_full_disk_leaves_nothing", &[], full_disk),
-        Trial::new("jail::a_full_disk_stops_the_workers", &[], full_disk_in_workers),
+        Trial::new(
+            "jail::a_full_disk_stops_the_workers",
+            &[],
+            full_disk_in_workers,
+        ),
         Trial::new("jail::read_only", &[], read_only),
-        Trial::new("jail::a_mount_point_is_filled_from_inside", &[], mount_point),
+        Trial::new(
+            "jail::a_mount_point_is_filled_from_inside",
+            &[],
+            mount_point,
+        ),
         Trial::new("jail::remove_refuses_mounts", &[], remove_refuses_mounts),
-        Trial::new("jail::remove_refuses_who_runs_there", &[], remove_refuses_users),
+        Trial::new(
+            "jail::remove_refuses_who_runs_there",
+            &[],
+            remove_refuses_users,
+        ),
         Trial::new("jail::many_files_in_workers", &[], many_files),
     ]
 }
@@ -38,7 +50,10 @@ fn full_disk() {
         .stderr_has("nothing was left behind");
     assert_eq!(names("/mnt/small"), [""; 0]);
     // The mount point itself, too.
-    build("/mnt/small").run().code(125).stderr_has("the file system is full");
+    build("/mnt/small")
+        .run()
+        .code(125)
+        .stderr_has("the file system is full");
     assert_eq!(names("/mnt/small"), [""; 0]);
     assert_eq!(names("/run/newroot"), [""; 0]);
     command(&["umount", "/mnt/small"]);
@@ -93,7 +108,10 @@ fn mount_point() {
     fs::create_dir("/mnt/j/lost+found").unwrap();
     build("/mnt/j").run().code(0);
     let names = names("/mnt/j");
-    assert!(!names.iter().any(|name| name.starts_with(".newroot-")), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.starts_with(".newroot-")),
+        "{names:?}"
+    );
     jail(&["check", "/mnt/j"]).run().code(0);
     assert_eq!(super::works("/mnt/j", &["bash", "-c", "echo hi"]), "hi\n");
     fs::remove_dir("/mnt/j/lost+found").unwrap();
@@ -123,7 +141,10 @@ fn remove_refuses_mounts() {
     fs::create_dir("/tmp/outside").unwrap();
     fs::write("/tmp/outside/precious", "x").unwrap();
     command(&["mount", "--bind", "/tmp/outside", "/tmp/j/tmp"]);
-    jail(&["remove", "--all", "j"]).run().code(125).stderr_has("/tmp/j/tmp");
+    jail(&["remove", "--all", "j"])
+        .run()
+        .code(125)
+        .stderr_has("/tmp/j/tmp");
     command(&["umount", "/tmp/j/tmp"]);
     jail(&["remove", "j"]).run().code(0);
     assert!(is_there("/tmp/outside/precious"));
