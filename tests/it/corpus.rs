@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/bodies/elf_object.rs"]
+mod elf_object;
+#[path = "../fuzz/bodies/ld_so_cache.rs"]
+mod ld_so_cache;
 #[path = "../fuzz/bodies/profile.rs"]
 mod profile;
 
@@ -14,7 +18,7 @@ fn replay(name: &str, body: fn(&[u8])) {
         let file = entry.unwrap().path();
         // The name, for the message of a panic in the body.
         let shown = file.display();
-        println!("{shown}");
+        eprintln!("{shown}");
         body(&fs::read(&file).unwrap());
         count += 1;
     }
@@ -28,4 +32,14 @@ fn profiles() {
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles")).unwrap() {
         profile::run(&fs::read(entry.unwrap().path()).unwrap());
     }
+}
+
+#[test]
+fn elf_objects() {
+    replay("elf_object", elf_object::run);
+}
+
+#[test]
+fn ld_so_caches() {
+    replay("ld_so_cache", ld_so_cache::run);
 }

@@ -14,6 +14,7 @@ mod remove;
 mod report;
 mod show;
 mod survey;
+mod throwaway;
 mod update;
 
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     match &args.action {
         JailAction::Build(args) => build::run(args, globals, ui),
         JailAction::Add(args) => add::run(args, globals, ui),
-        JailAction::Try(_) => Err(Failure::new("jail try", "not built yet").into()),
+        JailAction::Try(args) => throwaway::run(args, globals, ui),
         JailAction::Check(args) => check::run(args, ui),
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
