@@ -93,6 +93,7 @@ impl Content {
                 reason: gatherer.reason(&by),
                 keep_privileges: request.keep_privileges,
                 need: Need::Required,
+                scripts: true,
             };
             items::take(&mut gatherer, item, "the command line", who);
         }
@@ -102,7 +103,7 @@ impl Content {
         }
         content.profiles = profiles::unused(request, &loaded);
         content.users.extend(request.users.iter().cloned());
-        profiles::check_users(&mut gatherer, &content.users.clone(), &accounts);
+        profiles::check_users(&mut gatherer, &request.users, &accounts);
         if !gatherer.problems.is_empty() {
             return Err(failure(&gatherer.problems, &request.from));
         }
@@ -164,6 +165,7 @@ fn merged_usr(gatherer: &mut Gatherer<'_>) {
         reason: gatherer.reason("jail"),
         keep_privileges: false,
         need: Need::Incidental,
+        scripts: false,
     };
     for path in MERGED.map(RootPath::new) {
         let is_link = |meta: &Meta| meta.kind == Kind::Link;

@@ -1,6 +1,5 @@
 //! What profiles name: programs, packages, files and globs, directories, links, users, devices.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
 use super::content::Content;
@@ -85,6 +84,7 @@ pub(super) fn take(
         reason: gatherer.reason(&by),
         keep_privileges: keep_privileges || profile.keep_privileges,
         need: Need::Required,
+        scripts: false,
     };
     gatherer.exclude = patterns(&profile.exclude);
     for program in &profile.programs {
@@ -108,7 +108,12 @@ pub(super) fn take(
     }
     gatherer.exclude.clear();
     made(content, profile, &by, accounts);
-    content.users.extend(profile.users.iter().cloned());
+    // A profile serves several distributions, each of which has its own name for the user.
+    let known = profile
+        .users
+        .iter()
+        .filter(|name| accounts.user(name).is_some());
+    content.users.extend(known.cloned());
     content.environment.extend(profile.environment.clone());
     if !profile.command.is_empty() {
         content.command.clone_from(&profile.command);
@@ -142,14 +147,7 @@ fn optional_program(gatherer: &mut Gatherer<'_>, program: &str, by: &str, who: F
         items::find(gatherer, OsStr::new(program))
     };
     match found {
-        Some(path) => {
-            let who = For {
-                need: Need::Incidental,
-                ..who
-            };
-            gatherer.program(&path, who);
-            gatherer.programs.insert(path);
-        }
+        Some(path) => gatherer.optional(&path, who),
         None => gatherer.notes.push(Note::Absent {
             what: format!("program {program}"),
             by: by.to_owned(),
@@ -222,12 +220,17 @@ fn files(gatherer: &mut Gatherer<'_>, pattern: &str, by: &str, who: For, need: N
 
 fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts) {
     for directory in &profile.directories {
-        let owner = directory.owner.as_ref().and_then(|name| {
-            let user = accounts.user(name)?;
-            Some(Owner {
-                uid: user.uid,
-                gid: user.gid,
-            })
+        let user = directory
+            .owner
+            .as_ref()
+            .and_then(|name| accounts.user(name));
+        let group = directory
+            .group
+            .as_ref()
+            .and_then(|name| accounts.group(name));
+        let owner = (user.is_some() || group.is_some()).then(|| Owner {
+            uid: user.map_or(0, |user| user.uid),
+            gid: group.map_or_else(|| user.map_or(0, |user| user.gid), |group| group.gid),
         });
         content.made.push(Made {
             path: directory.path.clone(),
@@ -251,12 +254,8 @@ fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts)
     }
 }
 
-/// Users that nobody has, as problems.
-pub(super) fn check_users(
-    gatherer: &mut Gatherer<'_>,
-    users: &BTreeSet<String>,
-    accounts: &Accounts,
-) {
+/// Users that were asked for by name and that nobody has, as problems.
+pub(super) fn check_users(gatherer: &mut Gatherer<'_>, users: &[String], accounts: &Accounts) {
     for name in users {
         if accounts.user(name).is_none() {
             gatherer
