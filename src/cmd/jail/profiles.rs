@@ -43,9 +43,7 @@ pub(super) fn unused(request: &Request, loaded: &[Profile]) -> Vec<String> {
         String::from_utf8(name.to_vec()).ok()
     };
     let mut out: Vec<String> = request.items.iter().filter_map(base).collect();
-    out.retain(|name| {
-        names.contains(name) && !loaded.iter().any(|one| one.include.contains(name))
-    });
+    out.retain(|name| names.contains(name) && !loaded.iter().any(|one| one.include.contains(name)));
     out.sort();
     out.dedup();
     out
