@@ -6,45 +6,39 @@ use super::content::Content;
 use super::gather::{For, Gatherer, Need};
 use super::items;
 use super::problem::{Note, Problem};
-use crate::error::Failure;
+use crate::cmd::profile::{failure, library};
 use crate::model::{BindEntry, Kind, RootPath, Text};
 use crate::plan::Owner;
 use crate::plan::jail::{Made, MadeWhat};
 use crate::probe::{Accounts, PackageError, Packages};
-use crate::profile::{Library, LoadError, Pattern, Profile};
+use crate::profile::{Pattern, Profile};
 use crate::root::Host;
 
 /// Loads profiles by name or path, each with what it includes.
 pub(super) fn load(names: &[String]) -> anyhow::Result<Vec<Profile>> {
-    let working = std::env::current_dir().unwrap_or_default();
-    let (config, home) = (
-        std::env::var_os("XDG_CONFIG_HOME"),
-        std::env::var_os("HOME"),
-    );
-    let library = Library::new(&Host, config.as_deref(), home.as_deref(), &working);
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let library = library(&Host)?;
     names
         .iter()
-        .map(|name| library.load(name).map_err(|error| failed(name, error)))
+        .map(|name| {
+            library
+                .load(name)
+                .map_err(|error| failure(name, error).into())
+        })
         .collect()
 }
 
-fn failed(name: &str, error: LoadError) -> anyhow::Error {
-    let what = format!("cannot use the profile {name}");
-    match &error {
-        LoadError::Parse(parse) => {
-            let mut failure = Failure::new(what, parse.to_string());
-            failure.details = parse.excerpt();
-            failure.into()
-        }
-        LoadError::NotFound { nearest, .. } => {
-            let mut failure = Failure::new(what, error.to_string());
-            if let Some(near) = nearest {
-                failure = failure.hint("the nearest one", format!("newroot profile show {near}"));
-            }
-            failure.hint("all profiles", "newroot profile list").into()
-        }
-        _ => Failure::new(what, error.to_string()).into(),
-    }
+/// Programs whose names are those of profiles: these know what such a program loads later.
+pub(super) fn helpful(programs: &[&str], taken: &[String]) -> Vec<String> {
+    let names = library(&Host).and_then(|library| Ok(library.names()?));
+    let names = names.unwrap_or_default();
+    programs
+        .iter()
+        .filter(|name| names.contains(**name) && !taken.iter().any(|one| one == **name))
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 /// Gathers everything that one profile names.

@@ -178,6 +178,11 @@ fn notes(content: &Content) -> Vec<String> {
              (newroot enter does; a plain chroot does not)"
         ));
     }
+    for profile in &content.helpful {
+        out.push(format!(
+            "{profile} loads more when it runs than its ELF file says; --profile {profile} brings it"
+        ));
+    }
     for note in &content.notes {
         out.push(match note {
             Note::LeftOut { path, errno } if *errno == rustix::io::Errno::OPNOTSUPP => {
