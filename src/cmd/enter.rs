@@ -1,121 +1,157 @@
-//! `newroot enter`: gather, plan, show or do, report.
+//! `newroot enter`: gather, plan, show or do, report. `jail try` goes the same way with a root
+//! that has no name.
 
 mod command;
 mod facts;
 mod failure;
+mod jail;
 mod report;
 
 pub(super) use command::{Wanted, choose};
 pub(super) use failure::namespaces as namespaces_failure;
 pub(super) use report::{Shown, describe, report_visit};
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli::Globals;
 use crate::cli::enter::{EnterArgs, EntryOptions};
 use crate::error::Exit;
-use crate::exec::enter::{Entry, Namespaces, RootDirectory, run as supervise, unshare};
-use crate::model::HostPath;
-use crate::plan;
+use crate::exec::enter::{Entry, Namespaces, RootDirectory};
+use crate::exec::enter::{run as supervise, unshare};
+use crate::model::{BindEntry, HostPath};
+use crate::plan::{self, Step};
 use crate::root::Tree;
 use crate::session::{Live, New, Place};
 use crate::sys;
 use crate::ui::Ui;
 use facts::Root;
 
+/// What was asked for, by options, by words, and by the jail's own manifest or profile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) options: &'a EntryOptions,
+    pub(super) words: &'a [OsString],
+    /// Variables of the jail.
+    pub(super) given: &'a [(OsString, OsString)],
+    /// Binds of the jail; an option for the same place wins.
+    pub(super) binds: &'a [BindEntry],
+    /// What the prompt calls it.
+    pub(super) name: &'a Path,
+    pub(super) privileged: bool,
+}
+
+/// What will be done.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) plan: plan::enter::EnterPlan,
+    pub(super) is_shell: bool,
+}
+
+/// A root that is about to be entered, in namespaces that are there.
+#[derive(Debug)]
+pub(super) struct Visited {
+    pub(super) root: RootDirectory,
+    /// What messages call it.
+    pub(super) shown: HostPath,
+    pub(super) steps: Vec<Step>,
+    pub(super) is_shell: bool,
+    pub(super) namespaces: Namespaces,
+}
+
 pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let privileged = sys::process::may_mount();
-    let Root { path, tree, id } = facts::open(&args.root)?;
-    let wanted = Wanted {
-        words: &args.command,
-        user: args.entry.user.as_deref(),
-        env: &args.entry.env,
-        given: &[],
-        directory: args.entry.workdir.as_deref(),
+    let root = facts::open(&args.root)?;
+    let jail = jail::read(&root.tree, &args.command);
+    let asked = Asked {
+        options: &args.entry,
+        words: &jail.command,
+        given: &jail.environment,
+        binds: &jail.binds,
+        name: root.path.as_path(),
         privileged,
     };
-    let decided = decide(&tree, &path, &args.entry, wanted)?;
+    let ready = prepare(&root.tree, &root.path, asked)?;
     // An open directory would keep the host from unmounting it as long as the session runs.
+    let Root { path, tree, id } = root;
     drop(tree);
-    for note in &decided.plan.notes {
+    for note in &ready.plan.notes {
         ui.note(&format!("note: {note}"));
     }
     if globals.dry_run {
-        ui.out(plan::script(&decided.plan.steps).as_bytes())?;
+        ui.out(plan::script(&ready.plan.steps).as_bytes())?;
         return Ok(Exit::Success);
     }
-    let new = New {
-        kind: "enter",
-        root: path.as_path().to_path_buf(),
-        command: args.command.clone(),
-    };
-    let live = Live::create(&place()?, new)?;
+    let live = Live::create(
+        &place()?,
+        New {
+            kind: "enter",
+            root: path.as_path().to_path_buf(),
+            command: args.command.clone(),
+        },
+    )?;
     let namespaces = match unshare(!privileged) {
         Ok(namespaces) => namespaces,
         Err(error) => {
             live.finish()?;
-            return Err(namespaces_failure(&error, &path).into());
+            let what = format!("enter {path}");
+            return Err(failure::namespaces(&error, &what).into());
         }
     };
-    let source = RootDirectory::Path {
-        path: path.clone(),
-        id,
+    let visited = Visited {
+        root: RootDirectory::Path {
+            path: path.clone(),
+            id,
+        },
+        shown: path,
+        steps: ready.plan.steps,
+        is_shell: ready.is_shell,
+        namespaces,
     };
-    let status = args.entry.status.as_deref();
-    go(source, decided, (namespaces, live), &path, status, ui)
+    visit(visited, live, args.entry.status.as_deref(), ui)
 }
 
 /// What happens, as data: everything is known before anything is done.
-#[derive(Debug)]
-pub(super) struct Decided {
-    /// The steps and notes.
-    pub(super) plan: plan::enter::EnterPlan,
-    /// The program is a shell that reads from the terminal.
-    pub(super) is_shell: bool,
-}
-
-/// Looks at `tree` and decides how it is entered. `path` is how the user knows it.
-///
-/// # Errors
-/// A [`crate::error::Failure`] that says what is in the way.
-pub(super) fn decide(
-    tree: &dyn Tree,
-    path: &HostPath,
-    options: &EntryOptions,
-    wanted: Wanted<'_>,
-) -> anyhow::Result<Decided> {
-    let mut facts = facts::gather(tree, path, options, wanted.privileged)?;
+pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> anyhow::Result<Ready> {
+    let options = jail::with_binds(asked.options, asked.binds);
+    let mut facts = facts::gather(tree, root, &options, asked.privileged)?;
     let view = facts::as_entered(tree, &facts)?;
-    let chosen = choose(&view, path, wanted)?;
+    let chosen = command::choose(
+        &view,
+        root,
+        command::Wanted {
+            words: asked.words,
+            user: options.user.as_deref(),
+            env: &options.env,
+            given: asked.given,
+            name: asked.name,
+            directory: options.workdir.as_deref(),
+            privileged: asked.privileged,
+        },
+    )?;
     facts.command = chosen.command;
-    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, path))?;
-    Ok(Decided {
+    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
+    Ok(Ready {
         plan,
         is_shell: chosen.is_shell,
     })
 }
 
-/// Enters and reports. Nothing of the caller's may stand on the root: a descriptor of a jail in a
-/// tmpfs would keep it.
-///
-/// # Errors
-/// Why the program did not run.
-pub(super) fn go(
-    source: RootDirectory,
-    decided: Decided,
-    (namespaces, mut live): (Namespaces, Live),
-    path: &HostPath,
+/// Enters, waits, and says how it ended.
+pub(super) fn visit(
+    visited: Visited,
+    mut live: Live,
     status: Option<&Path>,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
-    let steps = decided.plan.steps.clone();
     let entry = Entry {
-        root: source,
-        steps: decided.plan.steps,
-        ends_on_hangup: decided.is_shell,
+        root: visited.root,
+        steps: visited.steps,
+        ends_on_hangup: visited.is_shell,
     };
-    let outcome = supervise(entry, namespaces, &mut live, &mut Shown(ui));
-    report::finish(outcome, live, &steps, path, status, ui)
+    let steps = entry.steps.clone();
+    let outcome = supervise(entry, visited.namespaces, &mut live, &mut report::Shown(ui));
+    report::finish(outcome, live, &steps, &visited.shown, status, ui)
 }
 
 /// Where this user's sessions are recorded.

@@ -10,17 +10,13 @@ use crate::model::{HostPath, Kind, RootPath};
 use crate::plan::{FileOp, Op, Place, Step};
 use crate::root::{Host, Tree};
 use crate::sys;
-use crate::tool::Tool;
+use crate::tool::{Tool, run_well};
 use crate::ui::Ui;
 
 const PROFILE: &str = include_str!("../../profiles/apparmor/newroot");
 const TARGET: &str = "/etc/apparmor.d/newroot";
 /// The line of [`PROFILE`] that names the program.
 const VARIABLE: &str = "@{newroot_exec} = ";
-const PARSER: Tool = Tool {
-    program: "apparmor_parser",
-    package: "apparmor",
-};
 
 pub(super) fn run(args: &SetupArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     match args.action {
@@ -40,9 +36,9 @@ fn apparmor(globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
         }),
         base: HostPath::new("/"),
     };
-    let load = ["-r", TARGET];
+    let load = Tool::new("apparmor_parser", "apparmor").args(["-r", TARGET]);
     if globals.dry_run {
-        ui.out(format!("{write}\n{}\n", PARSER.shown(&load)).as_bytes())?;
+        ui.out(format!("{write}\n{}\n", load.shell()).as_bytes())?;
         return Ok(Exit::Success);
     }
     let cannot = |why: String| Failure::new("cannot set up AppArmor", why);
@@ -59,12 +55,12 @@ fn apparmor(globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     check_owner(&program)?;
     install_file(&HostPath::new(TARGET), text.as_bytes())?;
     ui.detail(&write.to_string());
-    PARSER.run(&load).map_err(|error| {
+    run_well(&load).map_err(|error| {
         cannot(error.to_string()).detail(format!(
             "{TARGET} was written, and is loaded at the next boot"
         ))
     })?;
-    ui.detail(&PARSER.shown(&load));
+    ui.detail(&load.shell());
     ui.note(&format!(
         "{} may make user namespaces now, and after every boot ({TARGET})",
         program.display()

@@ -38,6 +38,9 @@ const MAX_INTERP: u64 = 4096;
 /// 65,536 entries of 16 bytes; the largest real dynamic sections have a few hundred.
 const MAX_DYNAMIC: u64 = 1 << 20;
 
+/// All needed names of one object together; 65,536 entries may name the same long string.
+const MAX_NAMES: usize = 4 << 20;
+
 /// How a needed name is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeedKind {
@@ -252,8 +255,9 @@ fn parse(
     let header = Elf::parse_header(page).map_err(|_ignored| refuse("invalid ELF header"))?;
     let headers = program_headers(page, file, &header, target)
         .ok_or_else(|| refuse("cannot read file data"))?;
-    let early_fault =
-        early.or((header.e_version != 1).then_some("ELF file version does not match current one"));
+    let early_fault = early.or_else(|| {
+        (header.e_version != 1).then_some("ELF file version does not match current one")
+    });
     let mut object = Object {
         id: meta.id,
         mode: meta.mode,
@@ -331,9 +335,8 @@ fn identify(page: &[u8]) -> Result<(Target, Option<&'static str>), Refusal> {
             return Err(refusal);
         }
     };
-    let machine = page
-        .pread_with::<u16>(18, if little { Endian::Little } else { Endian::Big }.into())
-        .unwrap_or(0);
+    let order = if little { Endian::Little } else { Endian::Big };
+    let machine = page.pread_with::<u16>(18, order).unwrap_or(0);
     let fault = if *version != 1 {
         Some("ELF file version ident does not match current one")
     } else if !matches!(abi, 0 | 3) {
@@ -465,8 +468,13 @@ fn read_dynamic(
                 .flatten(),
         ),
     );
+    let mut room = MAX_NAMES;
     for (kind, at) in names.needs {
         if let Some(name) = strings.get(at) {
+            let Some(rest) = room.checked_sub(name.len()) else {
+                break;
+            };
+            room = rest;
             object.needs.push(Need { kind, name });
         }
     }

@@ -20,6 +20,9 @@ pub enum ExecError {
         #[source]
         source: SysError,
     },
+    /// A signal asked for the end.
+    #[error("interrupted by {}", crate::sys::signal::name(*.0))]
+    Interrupted(i32),
     /// Something that is not one system call.
     #[error("{0}")]
     Other(String),

@@ -13,6 +13,7 @@ use super::{ExecError, Machine};
 use crate::model::{Kind, Manifest, RootPath};
 use crate::plan::{FileOp, Op, Owner, Source, Step};
 use crate::root::{InRoot, Tree, TreeFile};
+use crate::sys::signal::Held;
 use crate::sys::{SysError, SysResult, file, fs};
 
 /// A fact that only doing a step brought to light.
@@ -48,6 +49,8 @@ pub struct Files<'t> {
     pub outcomes: Vec<Outcome>,
     /// What [`FileOp::Manifest`] writes, once the sums are filled in.
     pub manifest: Option<Manifest>,
+    /// Signals that end the work between two steps, so that it can be cleaned up.
+    pub held: Option<Held>,
 }
 
 impl std::fmt::Debug for Files<'_> {
@@ -70,6 +73,18 @@ impl<'t> Files<'t> {
             buffer: Vec::new(),
             outcomes: Vec::new(),
             manifest: None,
+            held: None,
+        }
+    }
+
+    /// Whether somebody wants this to end.
+    ///
+    /// # Errors
+    /// [`ExecError::Interrupted`].
+    pub fn check_interrupt(&self) -> Result<(), ExecError> {
+        match self.held.as_ref().and_then(Held::next) {
+            Some(number) => Err(ExecError::Interrupted(number)),
+            None => Ok(()),
         }
     }
 
@@ -83,6 +98,24 @@ impl<'t> Files<'t> {
     #[must_use]
     pub fn into_target(self) -> InRoot {
         self.target
+    }
+
+    /// Removes what a killed update left beside the manifest.
+    ///
+    /// # Errors
+    /// The errno of unlinkat(2).
+    pub fn clear_unfinished(&mut self) -> Result<(), ExecError> {
+        let hidden = RootPath::new(crate::model::MANIFEST).parent();
+        let directory = fs::open_real_directory(self.target.fd(), hidden.relative());
+        let Ok(directory) = directory else {
+            return Ok(());
+        };
+        for name in super::clear::names(std::os::fd::AsFd::as_fd(&directory))? {
+            if name.as_os_str().as_encoded_bytes().starts_with(b"new-") {
+                missing_is_fine(file::unlink(&directory, &name))?;
+            }
+        }
+        Ok(())
     }
 
     fn perform_op(&mut self, op: &FileOp) -> SysResult<()> {
@@ -328,6 +361,7 @@ impl Machine for Files<'_> {
                 "not an operation on files: {step}"
             )));
         };
+        self.check_interrupt()?;
         if matches!(op, FileOp::RemoveDir { .. } | FileOp::Remove { .. }) {
             // What is removed may be the directory that is held.
             self.parent = None;

@@ -98,6 +98,8 @@ fn in_workers(
     let queue = queue(steps)?;
     let (answers, ours) = worker::pipe()?;
     let mut workers = Vec::new();
+    // In a worker nobody would read them: it goes when it is told to, or with its parent.
+    let held = files.held.take();
     for _ in 0..count {
         match worker::start(|| work(steps, files, &queue, &ours)) {
             Ok(worker) => workers.push(worker),
@@ -107,6 +109,7 @@ fn in_workers(
         }
     }
     drop(ours);
+    files.held = held;
     let listened = listen(steps, files, events, &answers);
     let ended = if listened.is_ok() {
         wait_for(workers)
@@ -190,6 +193,7 @@ fn failed(error: &ExecError) -> Answer {
     let (what, source) = match error {
         ExecError::Step { what, source } => (fit(what), Some(source)),
         ExecError::Sys(source) => (String::from("copy"), Some(source)),
+        ExecError::Interrupted(_) => (error.to_string(), None),
         ExecError::Other(text) => (fit(text), None),
     };
     Answer::Failed {
@@ -211,6 +215,7 @@ fn listen(
     let mut piece = [0; 64 * 1024];
     let mut done = 0;
     loop {
+        wait_for_news(files, answers)?;
         let count = match rustix::io::read(answers, &mut piece) {
             Ok(0) => return Ok(done),
             Ok(count) => count,
@@ -225,6 +230,23 @@ fn listen(
             take(steps, files, events, answer)?;
             done += 1;
         }
+    }
+}
+
+/// Waits for an answer, or for a signal that ends the work.
+fn wait_for_news(files: &Files<'_>, answers: &OwnedFd) -> Result<(), ExecError> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let Some(held) = &files.held else {
+        return Ok(());
+    };
+    let signals = held.fd();
+    let mut both = [
+        PollFd::new(answers, PollFlags::IN),
+        PollFd::new(&signals, PollFlags::IN),
+    ];
+    match poll(&mut both, None) {
+        Ok(_) | Err(Errno::INTR) => files.check_interrupt(),
+        Err(errno) => Err(SysError::new("poll", format_args!("pipe, signalfd"), errno).into()),
     }
 }
 

@@ -12,6 +12,7 @@ mod in_root;
 mod layer;
 mod mem;
 mod mounted;
+mod sum;
 mod walk;
 
 pub use host::Host;
@@ -19,6 +20,7 @@ pub use in_root::InRoot;
 pub use layer::Layer;
 pub use mem::Mem;
 pub use mounted::Mounted;
+pub use sum::{sum, sum_of};
 pub use walk::{LinkStep, Trail, canonical, is_file, read, resolve};
 
 use std::ffi::OsString;

@@ -100,6 +100,23 @@ impl Ui {
         write_out(data)
     }
 
+    /// Standard output for a stream of data too big for [`Ui::out`]. The caller takes EPIPE for
+    /// the reader's wish.
+    ///
+    /// # Errors
+    /// The errno of dup(2).
+    pub fn data(&self) -> io::Result<std::fs::File> {
+        use std::os::fd::AsFd;
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(std::fs::File::from(stdout))
+    }
+
+    /// Whether standard output is a terminal, which must not get an archive.
+    #[must_use]
+    pub fn out_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// One line of a report on stderr; silent with `-q`.
     pub fn note(&self, line: &str) {
         if self.verbosity >= Verbosity::Normal {

@@ -12,6 +12,7 @@
 
 mod binary;
 mod enter;
+mod export;
 mod fixture;
 mod holder;
 mod leak;
@@ -32,7 +33,13 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials(), enter::trials()].concat()
+    [
+        selftest::trials(),
+        binary::trials(),
+        enter::trials(),
+        export::trials(),
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {

@@ -10,8 +10,16 @@ use crate::exec::{Files, StageError, Staging, fill_fresh};
 use crate::model::{HostPath, Request};
 use crate::plan::jail::{JailPlan, build};
 use crate::session::Place;
-use crate::sys;
+use crate::sys::{self, signal::Held};
 use crate::ui::Ui;
+
+/// What asks a build to end; it cleans up first.
+pub(super) const ENDING: [i32; 4] = [
+    sys::signal::INT,
+    sys::signal::TERM,
+    sys::signal::HUP,
+    sys::signal::QUIT,
+];
 
 pub(super) fn run(args: &BuildArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if let Some(failure) = wrong_order("build", &args.dir, &args.items) {
@@ -77,11 +85,15 @@ fn fill(
     let mut manifest = content.manifest(request);
     manifest.entries.clone_from(&plan.entries);
     files.manifest = Some(manifest);
+    files.held = Some(Held::new(&ENDING)?);
     let bytes = plan.steps.iter().map(|step| step.op.bytes()).sum();
     let mut progress = ui.progress(plan.steps.len() as u64, bytes);
     let done = fill_fresh(&plan.steps, &mut files, &mut progress);
     progress.finish();
     done?;
+    if let Some(held) = &files.held {
+        held.release()?;
+    }
     if sync {
         sys::file::sync_file_system(files.target().fd())?;
     }

@@ -197,10 +197,12 @@ fn loader_cache(gatherer: &mut Gatherer<'_>) -> Option<Vec<u8>> {
 
 fn owners(tree: &dyn Tree, facts: &Facts) -> BTreeMap<RootPath, String> {
     let is_file = |found: &Found| matches!(found.what, What::File | What::Link(_));
+    // Many packages list /bin and its like as their directory; none brought the link.
+    let at_top = |path: &RootPath| path.parent() == RootPath::root();
     let paths = facts
         .found
         .iter()
-        .filter(|(_, found)| is_file(found))
+        .filter(|(path, found)| is_file(found) && !at_top(path))
         .map(|(path, _)| path);
     // Without a database, or with a damaged one, the manifest names no owners.
     Packages::open(tree)

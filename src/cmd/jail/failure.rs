@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::exec::{ExecError, StageError};
 use crate::model::HostPath;
 use crate::session::SessionError;
@@ -91,6 +91,10 @@ pub(super) fn step(what: String, dir: &HostPath, error: ExecError) -> Failure {
             Failure { why, ..failure }
         }
         ExecError::Sys(source) => system(what, dir, source),
+        ref interrupted @ ExecError::Interrupted(number) => {
+            let exit = Exit::signalled(u8::try_from(number).unwrap_or(0));
+            Failure::new(what, interrupted.to_string()).exit(exit)
+        }
         other => Failure::new(what, other.to_string()),
     }
 }

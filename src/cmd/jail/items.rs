@@ -56,18 +56,23 @@ pub(super) fn path(gatherer: &mut Gatherer<'_>, path: &RootPath, who: For) {
     }
 }
 
-/// The program of that name, as the PATH gives it.
+/// The program of that name, as the PATH gives it. The wrappers of version managers (pyenv,
+/// rbenv, asdf) are passed over where there is a real one: they start what their user's
+/// configuration says, which no jail has.
 pub(super) fn find(gatherer: &Gatherer<'_>, name: &OsStr) -> Option<RootPath> {
-    gatherer
-        .search_path()
-        .iter()
+    let is_program = |path: &RootPath| {
+        gatherer
+            .tree()
+            .stat(path)
+            .is_ok_and(|meta| meta.kind == Kind::File && meta.mode & 0o111 != 0)
+    };
+    let all = gatherer.search_path().iter();
+    let (wrappers, real): (Vec<&RootPath>, Vec<&RootPath>) =
+        all.partition(|directory| directory.file_name() == Some(OsStr::new("shims")));
+    real.into_iter()
+        .chain(wrappers)
         .map(|directory| directory.join(name))
-        .find(|path| {
-            gatherer
-                .tree()
-                .stat(path)
-                .is_ok_and(|meta| meta.kind == Kind::File && meta.mode & 0o111 != 0)
-        })
+        .find(is_program)
 }
 
 fn no_program(gatherer: &Gatherer<'_>, item: &Text, by: &str) -> Problem {

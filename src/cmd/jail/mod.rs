@@ -14,6 +14,7 @@ mod remove;
 mod report;
 mod show;
 mod survey;
+mod throwaway;
 mod update;
 
 use std::os::unix::ffi::OsStrExt;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Globals;
 use crate::cli::jail::{ContentOptions, JailAction, JailArgs};
 use crate::error::{Exit, Failure};
-use crate::model::{HostPath, Request, RootPath, Text};
+use crate::model::{HostPath, Request, RootPath};
 use crate::plan::Owner;
 use crate::plan::jail::Choices;
 use crate::root::{Host, read};
@@ -32,11 +33,12 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     match &args.action {
         JailAction::Build(args) => build::run(args, globals, ui),
         JailAction::Add(args) => add::run(args, globals, ui),
-        JailAction::Try(_) => Err(Failure::new("jail try", "not built yet").into()),
+        JailAction::Try(args) => throwaway::run(args, globals, ui),
         JailAction::Check(args) => check::run(args, ui),
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
         JailAction::Remove(args) => remove::run(args, globals, ui),
+        JailAction::Export(args) => super::export::run(args, globals, ui),
     }
 }
 
@@ -172,9 +174,4 @@ pub(super) fn extended(old: &Request, more: Request) -> Request {
     }
     all.keep_privileges |= more.keep_privileges;
     all
-}
-
-/// An item as it is shown.
-pub(super) fn shown(item: &Text) -> String {
-    item.shown()
 }

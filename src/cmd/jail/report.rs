@@ -69,6 +69,15 @@ impl Built {
         }
     }
 
+    /// The same for a jail that is entered at once: what matters before the prompt appears.
+    pub(super) fn show_in_memory(&self, ui: &Ui) {
+        ui.note(&self.summary);
+        if ui.verbose() {
+            block(ui, "left out", &self.left_out);
+            block(ui, "to know", &self.notes);
+        }
+    }
+
     /// Says it on stderr.
     pub(super) fn show(&self, ui: &Ui) {
         ui.note(&self.summary);

@@ -74,7 +74,7 @@ pub(super) fn steps(ops: impl Iterator<Item = FileOp>, choices: &Choices) -> Vec
 }
 
 /// The directory of the manifest.
-pub(super) fn hidden_directory() -> FileOp {
+fn hidden_directory() -> FileOp {
     FileOp::MakeDir {
         path: RootPath::new(MANIFEST).parent(),
         mode: 0o755,

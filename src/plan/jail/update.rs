@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::JailPlan;
-use super::build::{create, dropped, finish, hidden_directory, steps};
+use super::build::{create, dropped, finish, steps};
 use super::compare::{Actual, changes};
 use super::facts::Choices;
 use super::wanted::Wanted;
@@ -59,10 +59,6 @@ pub fn update(
         ops: Vec::new(),
         finishing: Vec::new(),
     };
-    let hidden = hidden_directory();
-    if !actual.contains_key(hidden.path()) {
-        work.ops.push(hidden);
-    }
     for one in wanted.values() {
         work.bring(one);
     }
@@ -191,6 +187,9 @@ impl Work<'_> {
             let Some(there) = self.actual.get(&entry.path) else {
                 continue;
             };
+            if entry.path == RootPath::root() {
+                continue;
+            }
             let directory = entry.kind == EntryKind::Directory;
             let occupied = directory && self.holds_more(&entry.path, &gone);
             if occupied {
