@@ -15,6 +15,7 @@ mod enter;
 mod export;
 mod fixture;
 mod holder;
+mod jail;
 mod leak;
 #[path = "../it/support/need.rs"]
 mod need;
@@ -38,6 +39,7 @@ fn all() -> Vec<Trial> {
         binary::trials(),
         enter::trials(),
         export::trials(),
+        jail::trials(),
     ]
     .concat()
 }

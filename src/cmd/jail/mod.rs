@@ -49,7 +49,8 @@ pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Re
     let from = options.from.as_deref().unwrap_or(Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
     let profiles = options.profile.iter().map(|name| {
-        if name.contains('/') {
+        // As newroot-profile(5) tells a file from a name.
+        if name.contains('/') || name.ends_with(".toml") {
             working.join(name).display().to_string()
         } else {
             name.clone()
