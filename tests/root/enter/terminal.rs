@@ -34,7 +34,7 @@ fn ctrl_z() {
     for _ in 0..2 {
         tmux.line("clear");
         tmux.line(&format!(
-            "{binary} enter /mnt/r sh -c 'echo begun; sleep 2; echo woken'; echo end"
+            "{binary} enter /mnt/r sh -c 'echo beg\"\"un; sleep 2; echo wok\"\"en'; echo end"
         ));
         tmux.wait_for("begun");
         tmux.keys(&["C-z"]);
@@ -56,7 +56,6 @@ fn ctrl_z() {
     tmux.line("fg");
     tmux.wait_for("enter /mnt/r sleep 100");
     tmux.keys(&["C-c"]);
-    tmux.wait_for_last_line("outer$");
     tmux.line("echo status=$?");
     tmux.wait_for("status=130");
 }
@@ -64,7 +63,7 @@ fn ctrl_z() {
 fn ctrl_c() {
     let tmux = terminal();
     // A program that handles Ctrl-C goes on: newroot does not end the session for it.
-    tmux.line("newroot enter /mnt/r sh -c 'trap \"echo caught\" INT; echo begun; sleep 100; echo on; sleep 0.3; exit 5'; echo status=$?");
+    tmux.line("newroot enter /mnt/r sh -c 'trap \"echo caught\" INT; echo beg\"\"un; sleep 100; echo on; sleep 0.3; exit 5'; echo status=$?");
     tmux.wait_for("begun");
     tmux.keys(&["C-c"]);
     let screen = tmux.wait_for("status=5");
@@ -86,7 +85,10 @@ fn shell() {
     std::thread::sleep(std::time::Duration::from_millis(200));
     tmux.keys(&["C-z"]);
     tmux.wait_for("Stopped");
-    tmux.line("jobs; kill %1; exit 3");
+    tmux.line("kill -9 %1");
+    tmux.line("echo k\"\"ed");
+    tmux.wait_for("ked");
+    tmux.line("exit 3");
     tmux.wait_for_last_line("outer$");
     tmux.line("echo status=$?");
     tmux.wait_for("status=3");
@@ -98,12 +100,12 @@ fn restored() {
     tmux.wait_for("same");
     // Stopped in the middle: the outer shell has its own settings, the program its own again.
     tmux.line("clear");
-    tmux.line("newroot enter /mnt/r sh -c 'stty -echo; echo begun; kill -TSTP 0; stty -a | grep -o -- -echo\\ ; echo end'");
+    tmux.line("newroot enter /mnt/r sh -c 'stty -echo; echo beg\"\"un; kill -TSTP 0; stty -a | grep -o -- -echo\\ ; echo en\"\"d'");
     tmux.wait_for("Stopped");
     tmux.line("stty -a > /tmp/between; cmp /tmp/before /tmp/between && echo sa''me; fg");
     let screen = tmux.wait_for("end");
     assert!(screen.contains("same"), "{screen}");
-    assert!(screen.contains("-echo "), "{screen}");
+    assert!(screen.contains("\n-echo\n"), "{screen}");
 }
 
 fn pipeline() {
@@ -121,7 +123,7 @@ fn pipeline() {
     tmux.wait_for("got=yes");
     // Ctrl-Z and Ctrl-C reach the whole job.
     tmux.line("clear");
-    tmux.line("newroot enter /mnt/r sh -c 'echo begun; sleep 1000' | cat");
+    tmux.line("newroot enter /mnt/r sh -c 'echo beg\"\"un; sleep 1000' | cat");
     tmux.wait_for("begun");
     tmux.keys(&["C-z"]);
     tmux.wait_for("Stopped");
@@ -134,15 +136,16 @@ fn background() {
     let tmux = terminal();
     let binary = std::env::var("NEWROOT_BIN").unwrap();
     tmux.line(&format!(
-        "{binary} enter /mnt/r sh -c 'read a; echo got=$a' &"
+        "{binary} enter /mnt/r sh -c 'stty sane; cat; echo do\"\"ne' &"
     ));
-    // It wants to read, so it stops; brought to the front, it reads.
-    tmux.line("");
+    // It wants to change the terminal, so it stops; brought to the front, it may.
+    tmux.line("sleep 0.5; clear; jobs");
     tmux.wait_for("Stopped");
-    tmux.line("fg");
+    tmux.line("clear; fg");
     tmux.wait_for("enter /mnt/r sh");
-    tmux.line("word");
-    tmux.wait_for("got=word");
+    tmux.line("wo'rd");
+    tmux.keys(&["C-d"]);
+    tmux.wait_for("done");
 }
 
 fn size() {
@@ -164,7 +167,6 @@ fn hangup() {
     let pid = list[0]["record"]["supervisor"]["pid"].as_i64().unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-    tmux.wait_for_last_line("outer$");
     tmux.line("echo status=$?");
     tmux.wait_for("status=129");
     assert!(super::records().is_empty());
