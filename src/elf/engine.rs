@@ -229,8 +229,8 @@ impl<'t> Engine<'t> {
         } else {
             ProgramKind::Library
         };
-        let walk = Walk::new(self, loader, program, object);
-        let mut finished = walk.run(kind);
+        let walk = Walk::new(self, loader, program, object, kind);
+        let mut finished = walk.run();
         if self.options.versions {
             finished.closure.versions = versions::check(self, &finished);
         }

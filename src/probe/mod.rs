@@ -6,6 +6,8 @@
 mod accounts;
 pub mod cpu;
 mod packages;
+mod users;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use users::{FileUser, users_of};

@@ -4,9 +4,11 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+mod progress;
 mod report;
 mod sanitize;
 
+pub use progress::Progress;
 pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 
