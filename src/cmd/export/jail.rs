@@ -27,8 +27,8 @@ pub(super) fn open(dir: &Path) -> Result<Arc<InRoot>, Failure> {
     })
 }
 
-/// Reads the manifest (an empty one where there is none), or looks whether this is a root at all: a home directory exported by a
-/// mistyped name would be a leak.
+/// Reads the manifest; an empty one where there is none and this looks like a root all the same. A
+/// home directory exported by a mistyped name would be a leak.
 pub(super) fn describe(root: &InRoot, dir: &Path) -> Result<Manifest, Failure> {
     let what = || format!("cannot export {}", shell_quote(dir));
     match read(root, &RootPath::new(MANIFEST), MANIFEST_LIMIT) {
