@@ -42,6 +42,8 @@ pub(crate) struct Content {
     /// Host paths to show inside.
     pub(crate) binds: Vec<BindEntry>,
     pub(super) notes: Vec<Note>,
+    /// Profiles that fit a program and were not asked for.
+    pub(super) profiles: Vec<String>,
 }
 
 /// The root that programs come from.
@@ -91,6 +93,7 @@ impl Content {
                 reason: gatherer.reason(&by),
                 keep_privileges: request.keep_privileges,
                 need: Need::Required,
+                scripts: true,
             };
             items::take(&mut gatherer, item, "the command line", who);
         }
@@ -98,8 +101,9 @@ impl Content {
             let keep = request.keep_privileges;
             profiles::take(&mut gatherer, &mut content, profile, name, keep, &accounts);
         }
+        content.profiles = profiles::unused(request, &loaded);
         content.users.extend(request.users.iter().cloned());
-        profiles::check_users(&mut gatherer, &content.users.clone(), &accounts);
+        profiles::check_users(&mut gatherer, &request.users, &accounts);
         if !gatherer.problems.is_empty() {
             return Err(failure(&gatherer.problems, &request.from));
         }
@@ -161,6 +165,7 @@ fn merged_usr(gatherer: &mut Gatherer<'_>) {
         reason: gatherer.reason("jail"),
         keep_privileges: false,
         need: Need::Incidental,
+        scripts: false,
     };
     for path in MERGED.map(RootPath::new) {
         let is_link = |meta: &Meta| meta.kind == Kind::Link;

@@ -14,6 +14,7 @@ mod remove;
 mod report;
 mod show;
 mod survey;
+mod throwaway;
 mod update;
 
 use std::os::unix::ffi::OsStrExt;
@@ -32,12 +33,13 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     match &args.action {
         JailAction::Build(args) => build::run(args, globals, ui),
         JailAction::Add(args) => add::run(args, globals, ui),
-        JailAction::Try(_) => Err(Failure::new("jail try", "not built yet").into()),
+        JailAction::Try(args) => throwaway::run(args, globals, ui),
         JailAction::Check(args) => check::run(args, ui),
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
         JailAction::Export(args) => crate::cmd::export::run(args, globals, ui),
         JailAction::Remove(args) => remove::run(args, globals, ui),
+        JailAction::Export(args) => super::export::run(args, globals, ui),
     }
 }
 
@@ -48,7 +50,8 @@ pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Re
     let from = options.from.as_deref().unwrap_or(Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
     let profiles = options.profile.iter().map(|name| {
-        if name.contains('/') {
+        // As newroot-profile(5) tells a file from a name.
+        if name.contains('/') || name.ends_with(".toml") {
             working.join(name).display().to_string()
         } else {
             name.clone()

@@ -1,6 +1,5 @@
 //! What profiles name: programs, packages, files and globs, directories, links, users, devices.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
 use super::content::Content;
@@ -8,7 +7,7 @@ use super::gather::{For, Gatherer, Need};
 use super::items;
 use super::problem::{Note, Problem};
 use crate::error::Failure;
-use crate::model::{BindEntry, Kind, RootPath, Text};
+use crate::model::{BindEntry, Kind, Request, RootPath, Text};
 use crate::plan::Owner;
 use crate::plan::jail::{Made, MadeWhat};
 use crate::probe::{Accounts, PackageError, Packages};
@@ -17,16 +16,37 @@ use crate::root::Host;
 
 /// Loads profiles by name or path, each with what it includes.
 pub(super) fn load(names: &[String]) -> anyhow::Result<Vec<Profile>> {
+    let library = library();
+    names
+        .iter()
+        .map(|name| library.load(name).map_err(|error| failed(name, error)))
+        .collect()
+}
+
+fn library() -> Library<'static> {
     let working = std::env::current_dir().unwrap_or_default();
     let (config, home) = (
         std::env::var_os("XDG_CONFIG_HOME"),
         std::env::var_os("HOME"),
     );
-    let library = Library::new(&Host, config.as_deref(), home.as_deref(), &working);
-    names
-        .iter()
-        .map(|name| library.load(name).map_err(|error| failed(name, error)))
-        .collect()
+    Library::new(&Host, config.as_deref(), home.as_deref(), &working)
+}
+
+/// Programs that were named, have a profile of their own name, and come without it: their
+/// libraries alone rarely make them run (python3 without its standard library).
+pub(super) fn unused(request: &Request, loaded: &[Profile]) -> Vec<String> {
+    let Ok(names) = library().names() else {
+        return Vec::new();
+    };
+    let base = |item: &Text| {
+        let name = item.0.rsplit(|byte| *byte == b'/').next()?;
+        String::from_utf8(name.to_vec()).ok()
+    };
+    let mut out: Vec<String> = request.items.iter().filter_map(base).collect();
+    out.retain(|name| names.contains(name) && !loaded.iter().any(|one| one.include.contains(name)));
+    out.sort();
+    out.dedup();
+    out
 }
 
 fn failed(name: &str, error: LoadError) -> anyhow::Error {
@@ -62,6 +82,7 @@ pub(super) fn take(
         reason: gatherer.reason(&by),
         keep_privileges: keep_privileges || profile.keep_privileges,
         need: Need::Required,
+        scripts: false,
     };
     gatherer.exclude = patterns(&profile.exclude);
     for program in &profile.programs {
@@ -85,7 +106,12 @@ pub(super) fn take(
     }
     gatherer.exclude.clear();
     made(content, profile, &by, accounts);
-    content.users.extend(profile.users.iter().cloned());
+    // A profile serves several distributions, each of which has its own name for the user.
+    let known = profile
+        .users
+        .iter()
+        .filter(|name| accounts.user(name).is_some());
+    content.users.extend(known.cloned());
     content.environment.extend(profile.environment.clone());
     if !profile.command.is_empty() {
         content.command.clone_from(&profile.command);
@@ -119,14 +145,7 @@ fn optional_program(gatherer: &mut Gatherer<'_>, program: &str, by: &str, who: F
         items::find(gatherer, OsStr::new(program))
     };
     match found {
-        Some(path) => {
-            let who = For {
-                need: Need::Incidental,
-                ..who
-            };
-            gatherer.program(&path, who);
-            gatherer.programs.insert(path);
-        }
+        Some(path) => gatherer.optional(&path, who),
         None => gatherer.notes.push(Note::Absent {
             what: format!("program {program}"),
             by: by.to_owned(),
@@ -199,12 +218,17 @@ fn files(gatherer: &mut Gatherer<'_>, pattern: &str, by: &str, who: For, need: N
 
 fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts) {
     for directory in &profile.directories {
-        let owner = directory.owner.as_ref().and_then(|name| {
-            let user = accounts.user(name)?;
-            Some(Owner {
-                uid: user.uid,
-                gid: user.gid,
-            })
+        let user = directory
+            .owner
+            .as_ref()
+            .and_then(|name| accounts.user(name));
+        let group = directory
+            .group
+            .as_ref()
+            .and_then(|name| accounts.group(name));
+        let owner = (user.is_some() || group.is_some()).then(|| Owner {
+            uid: user.map_or(0, |user| user.uid),
+            gid: group.map_or_else(|| user.map_or(0, |user| user.gid), |group| group.gid),
         });
         content.made.push(Made {
             path: directory.path.clone(),
@@ -228,12 +252,8 @@ fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts)
     }
 }
 
-/// Users that nobody has, as problems.
-pub(super) fn check_users(
-    gatherer: &mut Gatherer<'_>,
-    users: &BTreeSet<String>,
-    accounts: &Accounts,
-) {
+/// Users that were asked for by name and that nobody has, as problems.
+pub(super) fn check_users(gatherer: &mut Gatherer<'_>, users: &[String], accounts: &Accounts) {
     for name in users {
         if accounts.user(name).is_none() {
             gatherer
