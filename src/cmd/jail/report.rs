@@ -133,7 +133,7 @@ fn summary(dir: &HostPath, plan: &JailPlan, counted: &Counted) -> String {
     }
     parts.push(format!("{} links", kinds(EntryKind::Link)));
     parts.push(format!("{} directories", kinds(EntryKind::Directory)));
-    format!("{dir}: {}", parts.join(", "))
+    format!("jail {dir}: {}", parts.join(", "))
 }
 
 fn left_out(plan: &JailPlan, counted: &Counted) -> Vec<String> {
