@@ -37,7 +37,6 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
         JailAction::Check(args) => check::run(args, ui),
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
-        JailAction::Export(args) => crate::cmd::export::run(args, globals, ui),
         JailAction::Remove(args) => remove::run(args, globals, ui),
         JailAction::Export(args) => super::export::run(args, globals, ui),
     }
