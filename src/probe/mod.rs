@@ -1,1 +1,8 @@
-//! See the map in lib.rs.
+//! Reads the machine, or a foreign root, and changes nothing.
+//!
+//! Parsers are pure over bytes and survive hostile input; what they read comes through a
+//! [`crate::root::Tree`].
+
+mod accounts;
+
+pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};

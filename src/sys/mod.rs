@@ -6,6 +6,8 @@
 //! [`SysError`], which prints the whole call with its arguments.
 
 mod error;
+pub mod file;
 pub mod fs;
+pub mod lock;
 
 pub use error::{SysError, SysResult, describe, errno_of};
