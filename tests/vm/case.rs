@@ -9,8 +9,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// One line for `--list`: what holds when it passes.
     pub(crate) about: &'static str,
-    /// Which live system it boots, made before any case starts.
-    pub(crate) system: System,
+    /// The live systems it uses, made before any case starts.
+    pub(crate) systems: &'static [System],
     /// Whether `tests/run` runs it.
     pub(crate) smoke: bool,
     pub(crate) run: fn(&Bench) -> Result<()>,

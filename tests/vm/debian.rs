@@ -90,10 +90,16 @@ pub(crate) fn machine(bench: &Bench) -> Machine {
         initrd: place.join("initrd"),
         append: "root=/dev/vda rw console=ttyS1 panic=-1".to_string(),
         disks: vec![
-            Disk::kept("system", &place.join("debian-live")),
+            Disk::kept("system", &image(bench)),
             Disk::kept("newroot", &bench.cache.join("newroot")),
         ],
+        uefi: false,
     }
+}
+
+/// The disk of it, to be seen from another system.
+pub(crate) fn image(bench: &Bench) -> PathBuf {
+    place(bench).join("debian-live")
 }
 
 fn place(bench: &Bench) -> PathBuf {

@@ -10,11 +10,14 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /run
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 while read -r module; do
-    modprobe "$module" || echo "no module $module"
-done </etc/modules
-[ -d /sys/firmware/efi/efivars ] && mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+    modprobe "$module" || echo "$module"
+done </etc/modules >/run/modules-refused
+if [ -d /sys/firmware/efi/efivars ]; then
+    modprobe efivarfs
+    mount -t efivarfs efivarfs /sys/firmware/efi/efivars
+fi
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-hostname live
+echo live >/proc/sys/kernel/hostname
 cd /root || exit 1
 while :; do
     setsid -c sh -c 'echo @live-system-is-up@; exec sh -i' </dev/ttyS0 >/dev/ttyS0 2>&1

@@ -25,10 +25,7 @@ impl Kernel {
         if fs::metadata(&root).is_err() {
             fetch(bench, &root)?;
         }
-        let mut versions = fs::read_dir(root.join("lib/modules"))
-            .with_context(|| format!("read {}/lib/modules", root.display()))?;
-        let Some(version) = versions.next() else { bail!("{} has no modules", root.display()) };
-        let version = version?.file_name().to_string_lossy().into_owned();
+        let version = version(&root)?;
         Ok(Kernel { version, root })
     }
 
@@ -52,5 +49,17 @@ fn fetch(bench: &Bench, root: &Path) -> Result<()> {
     let unpacked = download.join("root");
     let file = file?.path();
     tools::output(tools::command("dpkg-deb").arg("-x").arg(&file).arg(&unpacked))?;
+    // modules.dep comes with no package: its installation makes it.
+    let version = version(&unpacked)?;
+    tools::output(tools::command("depmod").arg("-b").arg(&unpacked).arg(version))?;
     fs::rename(&unpacked, root).context("keep the kernel")
+}
+
+/// The one kernel whose modules are there.
+fn version(root: &Path) -> Result<String> {
+    let modules = root.join("lib/modules");
+    let mut versions =
+        fs::read_dir(&modules).with_context(|| format!("read {}", modules.display()))?;
+    let Some(version) = versions.next() else { bail!("{} is empty", modules.display()) };
+    Ok(version?.file_name().to_string_lossy().into_owned())
 }

@@ -70,6 +70,7 @@ pub(crate) fn machine(bench: &Bench) -> Result<Machine> {
         initrd: path(bench),
         append: "console=ttyS1 panic=-1".to_string(),
         disks: Vec::new(),
+        uefi: false,
     })
 }
 

@@ -17,6 +17,7 @@ mod debian;
 mod disk;
 mod expect;
 mod kernel;
+mod leftover;
 mod live;
 mod pool;
 mod qemu;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
 fn list() -> Result<()> {
     for case in cases::all() {
         let smoke = if case.smoke { "smoke" } else { "" };
-        println!("{:30} {:7} {:5} {}", case.name, case.system.name(), smoke, case.about);
+        println!("{:18} {smoke:5} {}", case.name, case.about);
     }
     Ok(())
 }

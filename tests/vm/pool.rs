@@ -56,11 +56,14 @@ pub(crate) fn run(cases: &[&'static Case], jobs: usize, verbose: bool) -> Result
             }
         }
     }
+    // In the form that tests/run counts.
+    let (bad, good) = (failed.len(), cases.len() - failed.len());
+    let word = if failed.is_empty() { "ok" } else { "FAILED" };
     let seconds = begin.elapsed().as_secs();
+    println!("test result: {word}. {good} passed; {bad} failed; 0 ignored; {seconds} s");
     if !failed.is_empty() {
-        bail!("{} of {} cases failed, {seconds} s: {}", failed.len(), cases.len(), failed.join(" "));
+        bail!("failed: {}", failed.join(" "));
     }
-    println!("{} cases passed, {seconds} s", cases.len());
     Ok(())
 }
 
@@ -68,7 +71,7 @@ pub(crate) fn run(cases: &[&'static Case], jobs: usize, verbose: bool) -> Result
 fn prepare(cases: &[&'static Case]) -> Result<()> {
     clear("prepare")?;
     let bench = Bench::new("prepare")?;
-    let mut systems: Vec<System> = cases.iter().map(|case| case.system).collect();
+    let mut systems: Vec<System> = cases.iter().flat_map(|case| case.systems).copied().collect();
     systems.sort_unstable();
     systems.dedup();
     for system in systems {

@@ -13,6 +13,9 @@ use crate::bench::Bench;
 use crate::disk::Disk;
 use crate::tools;
 
+/// Where Debian's package ovmf has its firmware.
+const OVMF: &str = "/usr/share/OVMF";
+
 /// What to start. `Live::machine` and `debian::machine` begin one.
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -20,6 +23,7 @@ pub(crate) struct Machine {
     pub(crate) initrd: PathBuf,
     pub(crate) append: String,
     pub(crate) disks: Vec<Disk>,
+    pub(crate) uefi: bool,
 }
 
 impl Machine {
@@ -29,9 +33,9 @@ impl Machine {
         self
     }
 
-    /// More words for the kernel's command line.
-    pub(crate) fn append(mut self, words: &str) -> Machine {
-        self.append = format!("{} {words}", self.append);
+    /// Started by UEFI firmware, with variables that are forgotten afterwards.
+    pub(crate) fn uefi(mut self) -> Machine {
+        self.uefi = true;
         self
     }
 
@@ -50,6 +54,11 @@ impl Machine {
         command.args(["-device", "virtio-rng-pci"]);
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.arg("-append").arg(&self.append);
+        if self.uefi {
+            let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd");
+            let variables = format!("if=pflash,unit=1,format=raw,snapshot=on,file={OVMF}/OVMF_VARS_4M.fd");
+            command.args(["-drive", &code, "-drive", &variables]);
+        }
         for disk in &self.disks {
             command.args(disk.arguments());
         }

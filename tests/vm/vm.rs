@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread::sleep;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -85,6 +86,9 @@ impl Vm {
     /// Waits for a question and answers it.
     pub(crate) fn answer(&mut self, question: &str, answer: &str) -> Result<String> {
         let before = self.wait_for(question, 60)?;
+        // Who asks for a passphrase throws away what is typed before it has switched the echo off,
+        // which is after the question: nobody types that fast.
+        sleep(self.bench.seconds(1));
         self.console.send(&format!("{answer}\n"))?;
         Ok(before)
     }

@@ -11,7 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "debian/boots",
         about: "systemd is up and content, udev knows the disks, newroot runs",
-        system: System::Debian,
+        systems: &[System::Debian],
         smoke: false,
         run: boots,
     },

@@ -1,11 +1,15 @@
 //! The cases, a file a group. A new one is an entry in its file's `CASES` and a function.
 
+mod cgroup;
 mod debian;
+mod enter;
 mod live;
+mod storage;
 
 use crate::case::Case;
 
 /// Every case.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    [live::CASES, debian::CASES].into_iter().flatten()
+    let groups = [live::CASES, cgroup::CASES, storage::CASES, enter::CASES, debian::CASES];
+    groups.into_iter().flatten()
 }
