@@ -4,5 +4,7 @@
 //! [`crate::root::Tree`].
 
 mod accounts;
+mod packages;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
+pub use packages::{PackageError, PackageFiles, Packages, System};

@@ -256,8 +256,7 @@ impl<'t> Library<'t> {
             Origin::BuiltIn(name) => format!("built-in:{name}.toml"),
             other => other.to_string(),
         };
-        let mut profile =
-            parse(&source.text, &file).map_err(|error| LoadError::Parse(Box::new(error)))?;
+        let mut profile = parse(&source.text, &file).map_err(LoadError::Parse)?;
         profile.name.clone_from(&source.name);
         let origin = source.origin.clone();
         open.push(source);
@@ -344,7 +343,7 @@ impl<'t> Library<'t> {
         absent_is_none(root::read(self.tree, path, LIMIT))
             .and_then(|bytes| {
                 bytes
-                    .map(|bytes| String::from_utf8(bytes).map_err(|_| Errno::ILSEQ.into()))
+                    .map(|bytes| String::from_utf8(bytes).map_err(|_not_text| Errno::ILSEQ.into()))
                     .transpose()
             })
             .map_err(|error| LoadError::Read {

@@ -14,6 +14,7 @@ mod merge;
 mod model;
 mod nearest;
 mod parse;
+mod render;
 
 pub use bind::BindError;
 pub use error::ParseError;

@@ -132,8 +132,8 @@ pub fn known_keys() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 /// The first fault in the text, with its place.
-pub fn parse(text: &str, file: &str) -> Result<Profile, ParseError> {
-    read(text, file).map_err(|fault| ParseError::locate(fault, text, file))
+pub fn parse(text: &str, file: &str) -> Result<Profile, Box<ParseError>> {
+    read(text, file).map_err(|fault| Box::new(ParseError::locate(fault, text, file)))
 }
 
 fn read(text: &str, file: &str) -> Result<Profile, Fault> {

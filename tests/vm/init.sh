@@ -7,7 +7,8 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/lock
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 while read -r module; do
     modprobe "$module" || echo "$module"

@@ -70,7 +70,7 @@ fn luks(vm: &mut Vm, disk: &str) -> Result<()> {
 
 fn lvm(vm: &mut Vm, disk: &str) -> Result<()> {
     vm.ok(&format!(
-        "pvcreate -q {disk} && vgcreate -q group {disk} && lvcreate -q -l 4 -n data group &&
+        "lvm pvcreate -q {disk} && lvm vgcreate -q group {disk} && lvm lvcreate -q -l 4 -n data group &&
          echo treasure >/dev/group/data && sync && vgchange -q -a n group && test ! -e /dev/group/data"
     ))?;
     let seen = vm.ok("lvs --noheadings -o vg_name,lv_name,lv_size --units m --nosuffix")?;
