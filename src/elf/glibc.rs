@@ -313,7 +313,9 @@ impl Walk<'_, '_> {
         let loader = Rc::clone(&self.loader);
         let facts = self.engine.facts(&loader);
         let values = Tokens {
-            origin: origin.as_deref().map(|dir| if dir.is_empty() { b"/" } else { dir }),
+            origin: origin
+                .as_deref()
+                .map(|dir| if dir.is_empty() { b"/" } else { dir }),
             lib: Some(&facts.lib),
             platform: facts.platform.as_deref(),
         };
@@ -333,7 +335,11 @@ impl Walk<'_, '_> {
         let mut out = Vec::new();
         let mut add = |dirs: Option<Dirs>, label: &str| {
             for dir in dirs.iter().flat_map(|dirs| dirs.iter()) {
-                let dir = if dir.is_empty() { "/".into() } else { text(dir) };
+                let dir = if dir.is_empty() {
+                    "/".into()
+                } else {
+                    text(dir)
+                };
                 out.push(format!("{dir} ({label})"));
             }
         };

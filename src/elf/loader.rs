@@ -10,9 +10,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use goblin::elf::header::{
-    EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64,
-};
+use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64};
 
 use super::cpu::{Cpu, x86_levels};
 use super::find::Outcome;
@@ -340,7 +338,8 @@ mod tests {
 
     #[test]
     fn another_distribution_another_answer() {
-        let rodata = b"\0/lib64/\0/usr/lib64/\0lib64\0ld.so (GNU libc) stable release version 2.41.\0";
+        let rodata =
+            b"\0/lib64/\0/usr/lib64/\0lib64\0ld.so (GNU libc) stable release version 2.41.\0";
         let facts = facts_from(rodata, X86, &Cpu::default());
         assert_eq!(facts.lib, b"lib64");
         assert_eq!(facts.system_dirs.len(), 2);

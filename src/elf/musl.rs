@@ -27,7 +27,8 @@ impl Walk<'_, '_> {
     /// Rules M1 and M3: the loader's own names, then the basename that an object was found under
     /// by a search. DT_SONAME plays no part.
     pub(super) fn known_to_musl(&self, name: &[u8]) -> Option<usize> {
-        let is_loader = RESERVED.iter().any(|it| name.starts_with(it)) || *name == *self.loader.path;
+        let is_loader =
+            RESERVED.iter().any(|it| name.starts_with(it)) || *name == *self.loader.path;
         if is_loader {
             // The loader stands behind the program; without its file nothing starts at all.
             return self.loader.object.as_ref().map(|_| PROGRAM + 1);
@@ -45,7 +46,9 @@ impl Walk<'_, '_> {
         }
         if name.contains(&b'/') {
             let path = self.engine.absolute(name);
-            return self.take_first(&path, FoundBy::Path).unwrap_or(Outcome::Missing);
+            return self
+                .take_first(&path, FoundBy::Path)
+                .unwrap_or(Outcome::Missing);
         }
         for (dirs, rule) in self.lists(by) {
             for dir in dirs.iter() {
@@ -199,7 +202,11 @@ impl Walk<'_, '_> {
         let mut out = Vec::new();
         for (dirs, rule) in self.lists(by) {
             for dir in dirs.iter() {
-                out.push(format!("{} ({})", String::from_utf8_lossy(dir), rule.word()));
+                out.push(format!(
+                    "{} ({})",
+                    String::from_utf8_lossy(dir),
+                    rule.word()
+                ));
             }
         }
         out

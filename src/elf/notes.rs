@@ -47,7 +47,9 @@ pub fn read(file: &TreeFile, object: &Object) -> Vec<DlopenNote> {
 }
 
 fn read_segment(file: &TreeFile, object: &Object, segment: &Segment) -> Vec<DlopenNote> {
-    let size = usize::try_from(segment.size).unwrap_or(usize::MAX).min(MAX_NOTES);
+    let size = usize::try_from(segment.size)
+        .unwrap_or(usize::MAX)
+        .min(MAX_NOTES);
     let bytes = read_up_to(file, segment.offset, size);
     // goblin knows 4 (and less) and 8; the gABI has no other.
     let align = if segment.align == 8 { 8 } else { 4 };
@@ -106,7 +108,8 @@ mod tests {
 
     #[test]
     fn both_shapes_are_read() {
-        let array = br#"[{"soname":["libx.so.2","libx.so.1"],"feature":"x","priority":"required"}]"#;
+        let array =
+            br#"[{"soname":["libx.so.2","libx.so.1"],"feature":"x","priority":"required"}]"#;
         let notes = parse(array);
         assert_eq!(notes.len(), 1);
         let first = notes.first().unwrap();

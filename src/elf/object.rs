@@ -13,8 +13,8 @@ use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
 use goblin::elf::dynamic::{
     DF_1_PIE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH,
-    DT_SONAME, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM,
-    DT_VERSYM, Dyn,
+    DT_SONAME, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM,
+    Dyn,
 };
 use goblin::elf::header::{ET_DYN, ET_EXEC, Header};
 use goblin::elf::program_header::{
@@ -252,8 +252,8 @@ fn parse(
     let header = Elf::parse_header(page).map_err(|_ignored| refuse("invalid ELF header"))?;
     let headers = program_headers(page, file, &header, target)
         .ok_or_else(|| refuse("cannot read file data"))?;
-    let early_fault = early.or((header.e_version != 1)
-        .then_some("ELF file version does not match current one"));
+    let early_fault =
+        early.or((header.e_version != 1).then_some("ELF file version does not match current one"));
     let mut object = Object {
         id: meta.id,
         mode: meta.mode,
@@ -295,7 +295,18 @@ fn identify(page: &[u8]) -> Result<(Target, Option<&'static str>), Refusal> {
         refusal.elf = page.starts_with(b"\x7fELF");
         return Err(refusal);
     };
-    let [0x7f, b'E', b'L', b'F', class, data, version, abi, abi_version, padding @ ..] = ident
+    let [
+        0x7f,
+        b'E',
+        b'L',
+        b'F',
+        class,
+        data,
+        version,
+        abi,
+        abi_version,
+        padding @ ..,
+    ] = ident
     else {
         return Err(Refusal::new("invalid ELF header"));
     };
@@ -423,8 +434,8 @@ fn read_dynamic(
     window: &mut Vec<u8>,
 ) {
     // The loader sees memory: the address counts, and p_offset only where no segment has it.
-    let (offset, rest) = offset_in(&object.loads, segment.p_vaddr)
-        .unwrap_or((segment.p_offset, segment.p_filesz));
+    let (offset, rest) =
+        offset_in(&object.loads, segment.p_vaddr).unwrap_or((segment.p_offset, segment.p_filesz));
     let size = segment.p_filesz.min(rest).min(MAX_DYNAMIC);
     let size = usize::try_from(size).unwrap_or(0);
     let in_page = usize::try_from(offset)
@@ -448,11 +459,11 @@ fn read_dynamic(
     };
     let mut strings = Strings::new(file, offset, rest, window);
     strings.prepare(
-        names
-            .needs
-            .iter()
-            .map(|(_, at)| *at)
-            .chain([names.soname, names.rpath, names.runpath].into_iter().flatten()),
+        names.needs.iter().map(|(_, at)| *at).chain(
+            [names.soname, names.rpath, names.runpath]
+                .into_iter()
+                .flatten(),
+        ),
     );
     for (kind, at) in names.needs {
         if let Some(name) = strings.get(at) {

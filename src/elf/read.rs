@@ -71,12 +71,7 @@ pub(super) struct Strings<'a> {
 
 impl<'a> Strings<'a> {
     /// `size` is what the segment has, not what DT_STRSZ claims: loaders do not look at that.
-    pub(super) fn new(
-        file: &'a TreeFile,
-        offset: u64,
-        size: u64,
-        window: &'a mut Vec<u8>,
-    ) -> Self {
+    pub(super) fn new(file: &'a TreeFile, offset: u64, size: u64, window: &'a mut Vec<u8>) -> Self {
         window.clear();
         Self {
             file,

@@ -64,7 +64,13 @@ fn follow(
             let path = found.unwrap_or_else(|| RootPath::from_bytes(&name));
             program = step(engine, path, true, &name, steps)?;
         }
-        match engine.tree.open(&program).ok().as_ref().and_then(shebang_of) {
+        match engine
+            .tree
+            .open(&program)
+            .ok()
+            .as_ref()
+            .and_then(shebang_of)
+        {
             Some(next) => line = next,
             None => return Some(program),
         }
@@ -115,8 +121,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Shebang> {
 
 /// env by its name, or by the name of the file it is a link to (busybox has many names).
 fn is_env(engine: &Engine<'_>, program: &RootPath) -> bool {
-    program.file_name() == Some(OsStr::new("env"))
-        && root::is_file(engine.tree, program)
+    program.file_name() == Some(OsStr::new("env")) && root::is_file(engine.tree, program)
 }
 
 /// The program in env's argument: the kernel passes one word, `-S` splits it.
@@ -236,7 +241,10 @@ mod tests {
         let table: [(&[u8], Option<(&[u8], Option<&[u8]>)>); 8] = [
             (b"#!/bin/sh\necho", Some((b"/bin/sh", None))),
             (b"#! /bin/sh -e  \n", Some((b"/bin/sh", Some(b"-e")))),
-            (b"#!/usr/bin/env -S a b", Some((b"/usr/bin/env", Some(b"-S a b")))),
+            (
+                b"#!/usr/bin/env -S a b",
+                Some((b"/usr/bin/env", Some(b"-S a b"))),
+            ),
             (b"#!\t/bin/awk\t-f x\n", Some((b"/bin/awk", Some(b"-f x")))),
             (b"#!sh", Some((b"sh", None))),
             (b"#!\n", None),
@@ -245,7 +253,9 @@ mod tests {
         ];
         for (text, wanted) in table {
             let got = parse(text);
-            let got = got.as_ref().map(|it| (&it.interpreter[..], it.argument.as_deref()));
+            let got = got
+                .as_ref()
+                .map(|it| (&it.interpreter[..], it.argument.as_deref()));
             assert_eq!(got, wanted, "{}", String::from_utf8_lossy(text));
         }
         let long = [b"#!/".to_vec(), vec![b'x'; 300]].concat();

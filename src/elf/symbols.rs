@@ -91,7 +91,11 @@ impl Look<'_> {
 
     /// Whether symbol `index` is defined and called `name`.
     fn is(&self, index: u32, name: &[u8]) -> Option<bool> {
-        let size: u64 = if self.object.target.class == 1 { 16 } else { 24 };
+        let size: u64 = if self.object.target.class == 1 {
+            16
+        } else {
+            24
+        };
         let address = u64::from(index)
             .checked_mul(size)?
             .checked_add(self.object.tables.symtab?)?;

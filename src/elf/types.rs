@@ -90,9 +90,7 @@ impl Closure {
         let step_is_whole = |step: &ScriptStep| {
             step.missing.is_none() && step.closure.as_ref().is_none_or(|it| it.is_complete())
         };
-        self.missing.is_empty()
-            && self.versions.is_empty()
-            && self.script.iter().all(step_is_whole)
+        self.missing.is_empty() && self.versions.is_empty() && self.script.iter().all(step_is_whole)
     }
 }
 

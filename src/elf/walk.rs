@@ -11,9 +11,7 @@ use super::engine::Engine;
 use super::find::Outcome;
 use super::loader::{Family, Loader};
 use super::object::{NeedKind, Object};
-use super::types::{
-    Closure, FoundBy, Interpreter, LoadedObject, Missing, Needer, ProgramKind,
-};
+use super::types::{Closure, FoundBy, Interpreter, LoadedObject, Missing, Needer, ProgramKind};
 use super::variants;
 use crate::model::RootPath;
 use crate::root;
@@ -195,7 +193,10 @@ impl<'e, 't> Walk<'e, 't> {
                 }
                 // A filter stands behind what it filters; that one is next in line.
                 if !new {
-                    let later = order.iter().skip(place + 1).position(|(it, _)| *it == found);
+                    let later = order
+                        .iter()
+                        .skip(place + 1)
+                        .position(|(it, _)| *it == found);
                     let Some(later) = later else { continue };
                     order.remove(place + 1 + later);
                 }
@@ -390,7 +391,11 @@ impl<'e, 't> Walk<'e, 't> {
         }
         if self.engine.options.variants {
             let loader = Rc::clone(&self.loader);
-            for (object, loaded) in closure.objects.iter_mut().zip(self.loaded.iter().skip(first)) {
+            for (object, loaded) in closure
+                .objects
+                .iter_mut()
+                .zip(self.loaded.iter().skip(first))
+            {
                 object.variants = variants::find(self.engine, &loader, loaded);
             }
         }

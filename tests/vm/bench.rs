@@ -29,7 +29,11 @@ impl Bench {
             Ok(text) => text.parse().context("VM_PATIENCE is no number")?,
             Err(_) => 1.0,
         };
-        Ok(Bench { cache, scratch, patience })
+        Ok(Bench {
+            cache,
+            scratch,
+            patience,
+        })
     }
 
     /// So many seconds, on a machine as fast as the one this was written on.
@@ -54,7 +58,9 @@ pub(crate) fn scratch(case: &str) -> PathBuf {
 
 /// Where a case's log is kept: what it said, and what the machine's consoles said.
 pub(crate) fn log(case: &str, what: &str) -> PathBuf {
-    cache().join("log").join(format!("{}.{what}", case.replace('/', "-")))
+    cache()
+        .join("log")
+        .join(format!("{}.{what}", case.replace('/', "-")))
 }
 
 /// The static binary under test: `NEWROOT_BIN` if set, else the one built with these tests.

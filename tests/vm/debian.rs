@@ -42,7 +42,10 @@ const FILES: &[(&str, &str)] = &[
         "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --keep-baud %I linux\n",
     ),
     ("root/.hushlogin", ""),
-    ("root/.profile", "mesg n\necho @live-system-is-up@\nexec sh\n"),
+    (
+        "root/.profile",
+        "mesg n\necho @live-system-is-up@\nexec sh\n",
+    ),
 ];
 
 /// Units that only cost time, or that write where a case looks.
@@ -64,7 +67,10 @@ pub(crate) fn make(bench: &Bench) -> Result<()> {
     if fs::read_to_string(place.join("recipe")).is_ok_and(|known| known == recipe) {
         return newroot_disk(bench);
     }
-    ensure!(rustix::process::geteuid().is_root(), "mmdebstrap and mke2fs -d need root here");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "mmdebstrap and mke2fs -d need root here"
+    );
     let tree = bench.file("tree");
     bootstrap(&tree)?;
     furnish(&tree)?;
@@ -110,7 +116,13 @@ fn bootstrap(tree: &Path) -> Result<()> {
     // mmdebstrap mounts /proc and /dev into the tree: in a namespace that goes with it.
     let mut command = tools::command("unshare");
     command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.args(["--propagation", "private", "mmdebstrap", "--quiet", "--variant=minbase"]);
+    command.args([
+        "--propagation",
+        "private",
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+    ]);
     command.args(["--dpkgopt=path-exclude=/usr/share/doc/*"]);
     command.args(["--dpkgopt=path-exclude=/usr/share/man/*"]);
     command.args(["--dpkgopt=path-exclude=/usr/share/locale/*"]);
@@ -133,8 +145,11 @@ fn furnish(tree: &Path) -> Result<()> {
     }
     let wanted = units.join("getty.target.wants");
     fs::create_dir_all(&wanted).context("make getty.target.wants")?;
-    symlink("/lib/systemd/system/serial-getty@.service", wanted.join("serial-getty@ttyS0.service"))
-        .context("enable the shell on ttyS0")?;
+    symlink(
+        "/lib/systemd/system/serial-getty@.service",
+        wanted.join("serial-getty@ttyS0.service"),
+    )
+    .context("enable the shell on ttyS0")?;
     fs::create_dir_all(tree.join("opt/newroot")).context("make /opt/newroot")?;
     symlink("/opt/newroot/newroot", tree.join("usr/local/bin/newroot")).context("link newroot")
 }

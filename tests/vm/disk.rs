@@ -43,12 +43,20 @@ impl Disk {
     pub(crate) fn empty(bench: &Bench, name: &str, mib: u64) -> Result<Disk> {
         let path = bench.file(name);
         sized(&path, mib)?;
-        Ok(Disk { name: name.to_string(), path, throw_away: false })
+        Ok(Disk {
+            name: name.to_string(),
+            path,
+            throw_away: false,
+        })
     }
 
     /// One that is kept for other cases: what this machine writes is thrown away.
     pub(crate) fn kept(name: &str, path: &Path) -> Disk {
-        Disk { name: name.to_string(), path: path.to_path_buf(), throw_away: true }
+        Disk {
+            name: name.to_string(),
+            path: path.to_path_buf(),
+            throw_away: true,
+        }
     }
 
     /// A GPT disk with these partitions, each as large as its content.
@@ -57,8 +65,15 @@ impl Disk {
         let mut start = MIB;
         let mut places = Vec::new();
         for part in parts {
-            let size = fs::metadata(part.content).context("a partition's content")?.len();
-            table += &format!("start={}, size={}, type={}\n", start / 512, size / 512, part.kind);
+            let size = fs::metadata(part.content)
+                .context("a partition's content")?
+                .len();
+            table += &format!(
+                "start={}, size={}, type={}\n",
+                start / 512,
+                size / 512,
+                part.kind
+            );
             places.push((part.content, start));
             start += size.next_multiple_of(MIB);
         }
@@ -66,7 +81,12 @@ impl Disk {
         let script = bench.file("sfdisk-script");
         fs::write(&script, table).context("write the partition table's script")?;
         let input = File::open(&script).context("open the partition table's script")?;
-        tools::output(tools::command("sfdisk").arg("-q").arg(&disk.path).stdin(input))?;
+        tools::output(
+            tools::command("sfdisk")
+                .arg("-q")
+                .arg(&disk.path)
+                .stdin(input),
+        )?;
         for (content, start) in places {
             copy_to(content, &disk.path, start)?;
         }
@@ -75,7 +95,11 @@ impl Disk {
 
     /// QEMU's arguments for it.
     pub(crate) fn arguments(&self) -> [String; 4] {
-        let Disk { name, path, throw_away } = self;
+        let Disk {
+            name,
+            path,
+            throw_away,
+        } = self;
         let snapshot = if *throw_away { "on" } else { "off" };
         let path = path.display();
         [
@@ -123,13 +147,19 @@ pub(crate) fn filesystem(file: &Path, kind: Kind, mib: u64, tree: Option<&Path>)
 
 fn sized(path: &Path, mib: u64) -> Result<()> {
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-    file.set_len(mib * MIB).with_context(|| format!("size of {}", path.display()))
+    file.set_len(mib * MIB)
+        .with_context(|| format!("size of {}", path.display()))
 }
 
 fn copy_to(from: &Path, to: &Path, offset: u64) -> Result<()> {
     let mut input = File::open(from).with_context(|| format!("open {}", from.display()))?;
-    let mut output = File::options().write(true).open(to).context("open the disk")?;
-    output.seek(SeekFrom::Start(offset)).context("seek in the disk")?;
+    let mut output = File::options()
+        .write(true)
+        .open(to)
+        .context("open the disk")?;
+    output
+        .seek(SeekFrom::Start(offset))
+        .context("seek in the disk")?;
     io::copy(&mut input, &mut output).context("fill a partition")?;
     Ok(())
 }

@@ -27,14 +27,21 @@ pub(crate) struct Console {
 impl Console {
     /// Talks over `line`; everything that comes is kept in `transcript` too.
     pub(crate) fn new(line: UnixStream, transcript: &Path) -> Result<Console> {
-        let transcript = File::create(transcript)
-            .with_context(|| format!("create {}", transcript.display()))?;
-        Ok(Console { line, transcript, seen: Vec::new(), taken: 0 })
+        let transcript =
+            File::create(transcript).with_context(|| format!("create {}", transcript.display()))?;
+        Ok(Console {
+            line,
+            transcript,
+            seen: Vec::new(),
+            taken: 0,
+        })
     }
 
     /// Sends text as it is; `"\x03"` is Ctrl-C.
     pub(crate) fn send(&mut self, text: &str) -> Result<()> {
-        self.line.write_all(text.as_bytes()).context("write to the serial line")
+        self.line
+            .write_all(text.as_bytes())
+            .context("write to the serial line")
     }
 
     /// Waits until `text` comes; gives what came before it (line ends as `\n`).
@@ -52,12 +59,21 @@ impl Console {
             }
             // The next byte may complete a text whose start is here already.
             from = self.seen.len().saturating_sub(text.len()).max(self.taken);
-            let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            let Some(left) = end
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero())
             else {
-                bail!("{text:?} did not come within {} s\n{}", limit.as_secs(), self.tail());
+                bail!(
+                    "{text:?} did not come within {} s\n{}",
+                    limit.as_secs(),
+                    self.tail()
+                );
             };
             if !self.read(left)? {
-                bail!("the machine went off while waiting for {text:?}\n{}", self.tail());
+                bail!(
+                    "the machine went off while waiting for {text:?}\n{}",
+                    self.tail()
+                );
             }
         }
     }
@@ -65,25 +81,35 @@ impl Console {
     /// Waits until the other side is gone: the machine is off.
     pub(crate) fn wait_closed(&mut self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
-        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        while let Some(left) = end
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
         {
             if !self.read(left)? {
                 return Ok(());
             }
         }
-        bail!("the machine did not go off within {} s\n{}", limit.as_secs(), self.tail());
+        bail!(
+            "the machine did not go off within {} s\n{}",
+            limit.as_secs(),
+            self.tail()
+        );
     }
 
     /// Takes what is there within the time; false at the end of the line.
     fn read(&mut self, limit: Duration) -> Result<bool> {
         let mut buffer = [0; 4096];
-        self.line.set_read_timeout(Some(limit)).context("set the time limit")?;
+        self.line
+            .set_read_timeout(Some(limit))
+            .context("set the time limit")?;
         match self.line.read(&mut buffer) {
             Ok(0) => Ok(false),
             Ok(count) => {
                 let fresh = &buffer[..count];
                 self.seen.extend_from_slice(fresh);
-                self.transcript.write_all(fresh).context("write the transcript")?;
+                self.transcript
+                    .write_all(fresh)
+                    .context("write the transcript")?;
                 Ok(true)
             }
             Err(error) => match error.kind() {
@@ -103,11 +129,17 @@ impl Console {
         let text = String::from_utf8_lossy(&self.seen).replace('\r', "");
         let lines: Vec<&str> = text.lines().collect();
         let first = lines.len().saturating_sub(TAIL);
-        lines[first..].iter().map(|line| format!("  | {line}\n")).collect()
+        lines[first..]
+            .iter()
+            .map(|line| format!("  | {line}\n"))
+            .collect()
     }
 }
 
 fn find(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let found = hay.get(from..)?.windows(needle.len()).position(|window| window == needle);
+    let found = hay
+        .get(from..)?
+        .windows(needle.len())
+        .position(|window| window == needle);
     found.map(|at| from + at)
 }

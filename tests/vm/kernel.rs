@@ -31,27 +31,46 @@ impl Kernel {
 
     /// The kernel's image.
     pub(crate) fn image(&self) -> PathBuf {
-        self.root.join("boot").join(format!("vmlinuz-{}", self.version))
+        self.root
+            .join("boot")
+            .join(format!("vmlinuz-{}", self.version))
     }
 }
 
 fn fetch(bench: &Bench, root: &Path) -> Result<()> {
     let depends = tools::run("apt-cache", &["depends", "linux-image-amd64"])?;
-    let found = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    let Some(package) = found.into_iter().find(|name| name.starts_with("linux-image-")) else {
+    let found = depends
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "));
+    let Some(package) = found
+        .into_iter()
+        .find(|name| name.starts_with("linux-image-"))
+    else {
         bail!("apt knows no linux-image-amd64 (apt-get update)");
     };
     let download = bench.file("kernel-package");
     fs::create_dir_all(&download).context("make the download directory")?;
     tools::run_in(&download, "apt-get", &["download", "-q", package])?;
     let mut files = fs::read_dir(&download).context("read the download directory")?;
-    let Some(file) = files.next() else { bail!("apt-get download left no file") };
+    let Some(file) = files.next() else {
+        bail!("apt-get download left no file")
+    };
     let unpacked = download.join("root");
     let file = file?.path();
-    tools::output(tools::command("dpkg-deb").arg("-x").arg(&file).arg(&unpacked))?;
+    tools::output(
+        tools::command("dpkg-deb")
+            .arg("-x")
+            .arg(&file)
+            .arg(&unpacked),
+    )?;
     // modules.dep comes with no package: its installation makes it.
     let version = version(&unpacked)?;
-    tools::output(tools::command("depmod").arg("-b").arg(&unpacked).arg(version))?;
+    tools::output(
+        tools::command("depmod")
+            .arg("-b")
+            .arg(&unpacked)
+            .arg(version),
+    )?;
     fs::rename(&unpacked, root).context("keep the kernel")
 }
 
@@ -60,6 +79,8 @@ fn version(root: &Path) -> Result<String> {
     let modules = root.join("lib/modules");
     let mut versions =
         fs::read_dir(&modules).with_context(|| format!("read {}", modules.display()))?;
-    let Some(version) = versions.next() else { bail!("{} is empty", modules.display()) };
+    let Some(version) = versions.next() else {
+        bail!("{} is empty", modules.display())
+    };
     Ok(version?.file_name().to_string_lossy().into_owned())
 }

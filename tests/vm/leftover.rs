@@ -40,13 +40,19 @@ impl Vm {
         let after = self.state()?;
         let left = missing_from(before, &after);
         let lost = missing_from(&after, before);
-        ensure!(left.is_empty() && lost.is_empty(), "left behind: {left:#?}\nlost: {lost:#?}");
+        ensure!(
+            left.is_empty() && lost.is_empty(),
+            "left behind: {left:#?}\nlost: {lost:#?}"
+        );
         Ok(())
     }
 }
 
 /// What `other` has more of than `state`.
 fn missing_from<'a>(state: &State, other: &'a State) -> Vec<&'a str> {
-    let more = other.0.iter().filter(|(line, count)| state.0.get(*line) < Some(count));
+    let more = other
+        .0
+        .iter()
+        .filter(|(line, count)| state.0.get(*line) < Some(count));
     more.map(|(line, _)| line.as_str()).collect()
 }

@@ -12,7 +12,6 @@
 mod bench;
 mod case;
 mod cases;
-mod cpio;
 mod debian;
 mod disk;
 mod expect;
@@ -56,7 +55,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one type for all the things main can do")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one type for all the things main can do"
+)]
 fn list() -> Result<()> {
     for case in cases::all() {
         let smoke = if case.smoke { "smoke" } else { "" };
@@ -74,7 +76,11 @@ fn one(name: &str) -> Result<()> {
 }
 
 fn ask(arguments: &[String]) -> Result<Asked> {
-    let mut asked = Asked { cases: Vec::new(), jobs: 2, verbose: false };
+    let mut asked = Asked {
+        cases: Vec::new(),
+        jobs: 2,
+        verbose: false,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {

@@ -26,7 +26,8 @@ struct Running {
 /// Makes what the cases boot, runs them, and says how each went.
 pub(crate) fn run(cases: &[&'static Case], jobs: usize, verbose: bool) -> Result<()> {
     let begin = Instant::now();
-    fs::create_dir_all(bench::log("x", "y").with_file_name("")).context("make the log directory")?;
+    fs::create_dir_all(bench::log("x", "y").with_file_name(""))
+        .context("make the log directory")?;
     prepare(cases)?;
     let mut waiting = cases.iter();
     let mut running: Vec<Running> = Vec::new();
@@ -71,7 +72,11 @@ pub(crate) fn run(cases: &[&'static Case], jobs: usize, verbose: bool) -> Result
 fn prepare(cases: &[&'static Case]) -> Result<()> {
     clear("prepare")?;
     let bench = Bench::new("prepare")?;
-    let mut systems: Vec<System> = cases.iter().flat_map(|case| case.systems).copied().collect();
+    let mut systems: Vec<System> = cases
+        .iter()
+        .flat_map(|case| case.systems)
+        .copied()
+        .collect();
     systems.sort_unstable();
     systems.dedup();
     for system in systems {
@@ -81,7 +86,12 @@ fn prepare(cases: &[&'static Case]) -> Result<()> {
             System::Debian => debian::make(&bench),
         };
         made.with_context(|| format!("the {} system cannot be made", system.name()))?;
-        line("made", begin.elapsed(), &format!("the {} system", system.name()), "");
+        line(
+            "made",
+            begin.elapsed(),
+            &format!("the {} system", system.name()),
+            "",
+        );
     }
     clear("prepare")
 }
@@ -91,11 +101,21 @@ fn start(case: &'static Case) -> Result<Running> {
     let program = std::env::current_exe().context("where am I")?;
     let said = File::create(bench::log(case.name, "log")).context("create the log")?;
     let mut command = tools::command("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(["--case", case.name]);
-    command.stdout(said.try_clone().context("dup the log")?).stderr(Stdio::from(said));
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
+        .args(["--case", case.name]);
+    command
+        .stdout(said.try_clone().context("dup the log")?)
+        .stderr(Stdio::from(said));
     let limit = Bench::new(case.name)?.seconds(LIMIT);
     let child = command.spawn().context("setpriv does not start")?;
-    Ok(Running { case, child, since: Instant::now(), limit })
+    Ok(Running {
+        case,
+        child,
+        since: Instant::now(),
+        limit,
+    })
 }
 
 /// How a case ended, if it has: empty when well.
@@ -120,7 +140,10 @@ fn report(done: &Running, result: &str, verbose: bool) {
     if verbose || !result.is_empty() {
         let log = bench::log(done.case.name, "log");
         print!("{}", fs::read_to_string(&log).unwrap_or_default());
-        println!("  all of it: {}", log.with_extension("{log,console,kernel}").display());
+        println!(
+            "  all of it: {}",
+            log.with_extension("{log,console,kernel}").display()
+        );
     }
 }
 

@@ -47,24 +47,49 @@ impl Machine {
         // setpriv: QEMU dies with this process, even when that is killed.
         let mut command = tools::command("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
-        command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
-        command.args(["-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1024"]);
-        command.args(["-chardev", "stdio,id=shell,signal=off", "-serial", "chardev:shell"]);
-        command.arg("-serial").arg(format!("file:{}", kernel_log.display()));
+        command.args([
+            "-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+        ]);
+        command.args([
+            "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1024",
+        ]);
+        command.args([
+            "-chardev",
+            "stdio,id=shell,signal=off",
+            "-serial",
+            "chardev:shell",
+        ]);
+        command
+            .arg("-serial")
+            .arg(format!("file:{}", kernel_log.display()));
         command.args(["-device", "virtio-rng-pci"]);
-        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
+        command
+            .arg("-kernel")
+            .arg(&self.kernel)
+            .arg("-initrd")
+            .arg(&self.initrd);
         command.arg("-append").arg(&self.append);
         if self.uefi {
-            let code = format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd");
-            let variables = format!("if=pflash,unit=1,format=raw,snapshot=on,file={OVMF}/OVMF_VARS_4M.fd");
+            let code =
+                format!("if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd");
+            let variables =
+                format!("if=pflash,unit=1,format=raw,snapshot=on,file={OVMF}/OVMF_VARS_4M.fd");
             command.args(["-drive", &code, "-drive", &variables]);
         }
         for disk in &self.disks {
             command.args(disk.arguments());
         }
-        command.stdin(Stdio::from(input)).stdout(Stdio::from(OwnedFd::from(theirs)));
+        command
+            .stdin(Stdio::from(input))
+            .stdout(Stdio::from(OwnedFd::from(theirs)));
         command.stderr(Stdio::inherit());
-        let child = command.spawn().context("qemu-system-x86_64 does not start")?;
+        let child = command
+            .spawn()
+            .context("qemu-system-x86_64 does not start")?;
         Ok((Qemu { child }, ours))
     }
 

@@ -20,7 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
 ];
 
 /// A command whose output is kept for the error.
-pub(crate) fn command(program: &str) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
     let path = std::env::var("PATH").unwrap_or_default();

@@ -32,11 +32,21 @@ pub(crate) struct Vm {
 
 impl Vm {
     pub(crate) fn boot(machine: &Machine, bench: &Bench) -> Result<Vm> {
-        let case = bench.scratch.file_name().unwrap_or_default().to_string_lossy();
+        let case = bench
+            .scratch
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
         let kernel_log = bench::log(&case, "kernel");
         let (qemu, line) = machine.start(&kernel_log)?;
         let console = Console::new(line, &bench::log(&case, "console"))?;
-        let mut vm = Vm { console, qemu, bench: bench.clone(), kernel_log, commands: 0 };
+        let mut vm = Vm {
+            console,
+            qemu,
+            bench: bench.clone(),
+            kernel_log,
+            commands: 0,
+        };
         vm.log_in()?;
         Ok(vm)
     }
@@ -45,7 +55,8 @@ impl Vm {
     /// no echo, no prompt, no line editing.
     fn log_in(&mut self) -> Result<()> {
         self.wait_for("@live-system-is-up@", 240)?;
-        self.console.send("stty -echo cols 200; set +o emacs 2>/dev/null; PS1= PS2=\n")?;
+        self.console
+            .send("stty -echo cols 200; set +o emacs 2>/dev/null; PS1= PS2=\n")?;
         ensure!(self.sh("true")?.status == 0, "the shell does not answer");
         Ok(())
     }
@@ -69,7 +80,11 @@ impl Vm {
     pub(crate) fn fails(&mut self, status: i32, script: &str) -> Result<String> {
         let output = self.sh(script)?;
         if output.status != status {
-            bail!("exit {}, not {status}, from\n{script}\n{}", output.status, output.text);
+            bail!(
+                "exit {}, not {status}, from\n{script}\n{}",
+                output.status,
+                output.text
+            );
         }
         Ok(output.text)
     }
@@ -80,7 +95,10 @@ impl Vm {
         self.commands += 1;
         let quoted = script.replace('\'', r"'\''");
         // One command for the shell, read whole before it runs: the script cannot eat the echo.
-        self.console.send(&format!("eval '{quoted}'; echo \"@{}\"=$?@\n", self.commands))
+        self.console.send(&format!(
+            "eval '{quoted}'; echo \"@{}\"=$?@\n",
+            self.commands
+        ))
     }
 
     /// Waits for a question and answers it.
@@ -104,10 +122,12 @@ impl Vm {
     /// Waits for a text on the console; what came before it.
     pub(crate) fn wait_for(&mut self, text: &str, seconds: u32) -> Result<String> {
         let limit = self.bench.seconds(seconds);
-        self.console.wait(text, limit).map_err(|error| match self.kernel_tail() {
-            Some(tail) => error.context(format!("the kernel said last\n{tail}")),
-            None => error,
-        })
+        self.console
+            .wait(text, limit)
+            .map_err(|error| match self.kernel_tail() {
+                Some(tail) => error.context(format!("the kernel said last\n{tail}")),
+                None => error,
+            })
     }
 
     fn kernel_tail(&self) -> Option<String> {
@@ -115,7 +135,12 @@ impl Vm {
         let text = String::from_utf8_lossy(&text).into_owned();
         let lines: Vec<&str> = text.lines().collect();
         let first = lines.len().saturating_sub(15);
-        Some(lines[first..].iter().map(|line| format!("  K {line}\n")).collect())
+        Some(
+            lines[first..]
+                .iter()
+                .map(|line| format!("  K {line}\n"))
+                .collect(),
+        )
     }
 
     /// Switches it off in order, disks written; that it goes off is part of the test.

@@ -36,7 +36,10 @@ fn in_live(bench: &Bench) -> Result<()> {
     )?;
     all_there(&below)?;
     for file in ["memory.max", "pids.max", "cpu.max", "cgroup.kill"] {
-        ensure!(below.lines().any(|line| line.contains(file)), "no {file}:\n{below}");
+        ensure!(
+            below.lines().any(|line| line.contains(file)),
+            "no {file}:\n{below}"
+        );
     }
     vm.off()
 }

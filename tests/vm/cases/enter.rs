@@ -48,14 +48,23 @@ const LOOK: &str = "echo root: $(ls /); cat /proc/self/mountinfo; echo pid: $$";
 
 fn enter(bench: &Bench) -> Result<()> {
     let mut vm = live::machine(bench)?.boot(bench)?;
-    let refused = vm.fails(32, PLAIN_PIVOT).or_else(|_| vm.fails(1, PLAIN_PIVOT))?;
-    ensure!(refused.contains("Invalid argument"), "pivot_root works here: {refused}");
+    let refused = vm
+        .fails(32, PLAIN_PIVOT)
+        .or_else(|_| vm.fails(1, PLAIN_PIVOT))?;
+    ensure!(
+        refused.contains("Invalid argument"),
+        "pivot_root works here: {refused}"
+    );
     // One on the initramfs itself, one on another file system.
     for jail in ["/srv/jail", "/tmp/jail"] {
-        vm.ok(&format!("mkdir -p /srv; newroot jail build {jail} bash ls cat"))?;
+        vm.ok(&format!(
+            "mkdir -p /srv; newroot jail build {jail} bash ls cat"
+        ))?;
         let before = vm.state()?;
         for mode in ["pivot", "chroot"] {
-            let inside = vm.ok(&format!("newroot enter --mode {mode} {jail} bash -c '{LOOK}'"))?;
+            let inside = vm.ok(&format!(
+                "newroot enter --mode {mode} {jail} bash -c '{LOOK}'"
+            ))?;
             only_the_jail(&inside)?;
             vm.same_as(&before)?;
         }
@@ -73,7 +82,12 @@ fn by_hand(vm: &mut Vm, jail: &str) -> Result<()> {
     vm.wait_for("42", 30)?;
     vm.answer("(newroot:", "exit 3")?;
     let end = vm.end(60)?;
-    ensure!(end.status == 3, "the shell's exit 3 came out as {}: {}", end.status, end.text);
+    ensure!(
+        end.status == 3,
+        "the shell's exit 3 came out as {}: {}",
+        end.status,
+        end.text
+    );
     Ok(())
 }
 
@@ -84,7 +98,9 @@ fn jail_try(bench: &Bench) -> Result<()> {
     only_the_jail(&inside)?;
     vm.same_as(&before)?;
     let user = "setpriv --reuid 1000 --regid 1000 --clear-groups";
-    let inside = vm.ok(&format!("{user} newroot jail try bash ls cat -- bash -c '{LOOK}'"))?;
+    let inside = vm.ok(&format!(
+        "{user} newroot jail try bash ls cat -- bash -c '{LOOK}'"
+    ))?;
     only_the_jail(&inside)?;
     vm.same_as(&before)?;
     vm.off()
@@ -97,7 +113,10 @@ fn installed(bench: &Bench) -> Result<()> {
     vm.ok("mount /dev/vda /mnt")?;
     let inside = vm.ok("newroot enter /mnt sh -c 'cat /etc/hostname; dpkg -s systemd'")?;
     ensure!(inside.contains("debian-live"), "not the Debian: {inside}");
-    ensure!(inside.contains("install ok installed"), "dpkg does not work: {inside}");
+    ensure!(
+        inside.contains("install ok installed"),
+        "dpkg does not work: {inside}"
+    );
     vm.ok("umount /mnt")?;
     vm.same_as(&before)?;
     // Nobody holds the file system: an exclusive check of it works.
@@ -124,10 +143,16 @@ fn only_the_jail(inside: &str) -> Result<()> {
         anyhow::bail!("it did not look:\n{inside}");
     };
     for outside in ["root", "srv", "mnt", "boot", "init"] {
-        ensure!(!root.split(' ').any(|name| name == outside), "it sees /{outside}: {root}");
+        ensure!(
+            !root.split(' ').any(|name| name == outside),
+            "it sees /{outside}: {root}"
+        );
     }
     for outside in ["rootfs", "/sys/fs/cgroup", "/mnt"] {
-        ensure!(!inside.contains(outside), "it sees {outside} of the outside:\n{inside}");
+        ensure!(
+            !inside.contains(outside),
+            "it sees {outside} of the outside:\n{inside}"
+        );
     }
     Ok(())
 }

@@ -28,7 +28,10 @@ pub(crate) const CASES: &[Case] = &[
             let mut vm = live::machine(bench)?.uefi().boot(bench)?;
             healthy(&mut vm)?;
             let variables = vm.ok("ls /sys/firmware/efi/efivars")?;
-            ensure!(variables.contains("BootOrder-"), "no variables:\n{variables}");
+            ensure!(
+                variables.contains("BootOrder-"),
+                "no variables:\n{variables}"
+            );
             vm.off()
         },
     },
@@ -36,7 +39,10 @@ pub(crate) const CASES: &[Case] = &[
 
 fn healthy(vm: &mut Vm) -> Result<()> {
     let mounts = vm.ok("cat /proc/mounts")?;
-    ensure!(mounts.contains("rootfs / rootfs"), "the root is no initramfs:\n{mounts}");
+    ensure!(
+        mounts.contains("rootfs / rootfs"),
+        "the root is no initramfs:\n{mounts}"
+    );
     let refused = vm.ok("cat /run/modules-refused")?;
     ensure!(refused.is_empty(), "drivers that do not load:\n{refused}");
     let version = vm.ok("newroot --version")?;

@@ -10,6 +10,12 @@ use crate::case::Case;
 
 /// Every case.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
-    let groups = [live::CASES, cgroup::CASES, storage::CASES, enter::CASES, debian::CASES];
+    let groups = [
+        live::CASES,
+        cgroup::CASES,
+        storage::CASES,
+        enter::CASES,
+        debian::CASES,
+    ];
     groups.into_iter().flatten()
 }

@@ -74,8 +74,12 @@ fn lvm(vm: &mut Vm, disk: &str) -> Result<()> {
          echo treasure >/dev/group/data && sync && vgchange -q -a n group && test ! -e /dev/group/data"
     ))?;
     let seen = vm.ok("lvs --noheadings -o vg_name,lv_name,lv_size --units m --nosuffix")?;
-    ensure!(seen.split_whitespace().eq(["group", "data", "16.00"]), "lvs sees {seen}");
-    let text = vm.ok("vgchange -q -a y group; head -c 8 /dev/group/data; vgchange -q -a n group")?;
+    ensure!(
+        seen.split_whitespace().eq(["group", "data", "16.00"]),
+        "lvs sees {seen}"
+    );
+    let text =
+        vm.ok("vgchange -q -a y group; head -c 8 /dev/group/data; vgchange -q -a n group")?;
     ensure!(text.contains("treasure"), "read back: {text}");
     Ok(())
 }
@@ -92,7 +96,10 @@ fn md(vm: &mut Vm, disk: &str) -> Result<()> {
         "mdadm --stop --scan; mdadm --assemble --run /dev/md/array {disk} && cat /proc/mdstat &&
          head -c 8 /dev/md/array && mdadm --stop /dev/md/array"
     ))?;
-    ensure!(text.contains("[2/1]") && text.contains("treasure"), "assembled: {text}");
+    ensure!(
+        text.contains("[2/1]") && text.contains("treasure"),
+        "assembled: {text}"
+    );
     Ok(())
 }
 
@@ -111,18 +118,27 @@ fn disks(bench: &Bench) -> Result<()> {
     for ((kind, _, part), file) in kinds.iter().zip(&files) {
         // As small as the largest of their smallest: xfs.
         disk::filesystem(file, *kind, 304, Some(&tree))?;
-        parts.push(Partition { kind: part, content: file });
+        parts.push(Partition {
+            kind: part,
+            content: file,
+        });
     }
     let disk = Disk::partitioned(bench, "disk", &parts)?;
     let mut vm = live::machine(bench)?.disk(disk).boot(bench)?;
     for (at, (kind, name, _)) in kinds.iter().enumerate() {
         let number = at + 1;
         let seen = vm.ok(&format!("blkid -p -s TYPE -o value /dev/vda{number}"))?;
-        ensure!(seen.trim() == *name, "partition {number} is {seen}, not {name}");
+        ensure!(
+            seen.trim() == *name,
+            "partition {number} is {seen}, not {name}"
+        );
         let text = vm.ok(&format!(
             "mount -t {name} /dev/vda{number} /mnt && ls /mnt && cat /mnt/* ; umount /mnt"
         ))?;
-        ensure!(*kind == Kind::Xfs || text.contains("treasure"), "{name}: {text}");
+        ensure!(
+            *kind == Kind::Xfs || text.contains("treasure"),
+            "{name}: {text}"
+        );
     }
     vm.off()
 }
