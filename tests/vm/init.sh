@@ -1,6 +1,8 @@
 #!/bin/sh
 # /init of the live system: the usual file systems, the drivers, then a root shell on ttyS0.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=linux
+# No udev here, so device-mapper's tools must make the nodes below /dev/mapper and /dev/VG.
+export DM_DISABLE_UDEV=1
 mkdir -p /proc /sys /dev /run /tmp /mnt /root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -23,7 +23,8 @@ const PROGRAMS: &[&str] = &[
     "unshare",
 ];
 
-/// Drivers to bring and load. efivarfs is loaded where there is UEFI.
+/// Drivers to bring and load. The ciphers of LUKS are modules of their own that nothing depends on:
+/// the kernel asks for them by alias. efivarfs is loaded where there is UEFI.
 const MODULES: &[&str] = &[
     "virtio_pci",
     "virtio_blk",
@@ -32,6 +33,11 @@ const MODULES: &[&str] = &[
     "virtio_rng",
     "dm-mod",
     "dm-crypt",
+    "xts",
+    "cbc",
+    "ecb",
+    "essiv",
+    "algif_skcipher",
     "dm-snapshot",
     "raid0",
     "raid1",

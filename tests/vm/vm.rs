@@ -115,6 +115,7 @@ impl Vm {
     pub(crate) fn end(&mut self, seconds: u32) -> Result<Output> {
         let text = self.wait_for(&format!("@{}=", self.commands), seconds)?;
         let status = self.wait_for("@", 10)?;
+        self.wait_for("\n", 10)?;
         let status = status.trim().parse().context("the shell's status")?;
         Ok(Output { status, text })
     }
