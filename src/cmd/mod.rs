@@ -8,6 +8,7 @@ mod closure;
 mod completions;
 mod enter;
 mod exec;
+mod export;
 mod jail;
 mod profile;
 mod ps;

@@ -4,7 +4,10 @@
 //! [`crate::root::Tree`].
 
 mod accounts;
+pub mod cpu;
 mod packages;
+mod users;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use users::{FileUser, users_of};

@@ -5,9 +5,21 @@
 //! `io::Result` (a bare errno, no allocation); calls that change something return
 //! [`SysError`], which prints the whole call with its arguments.
 
+pub mod cpu;
 mod error;
 pub mod file;
 pub mod fs;
 pub mod lock;
+pub mod mount;
+pub mod ns;
+pub mod process;
+pub mod signal;
+pub mod tty;
+pub mod wire;
+pub mod worker;
+pub mod xattr;
+pub mod tree;
+pub mod unnamed;
 
+use error::last_errno;
 pub use error::{SysError, SysResult, describe, errno_of};

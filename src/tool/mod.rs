@@ -1,1 +1,6 @@
-//! See the map in lib.rs.
+//! External programs: argv logged, environment cleared, the tail of stderr in the error, and the
+//! package to install when the program is not there.
+
+mod feed;
+
+pub use feed::{FeedError, ToolError, feed};

@@ -11,6 +11,7 @@
 )]
 
 mod binary;
+mod export;
 mod fixture;
 mod holder;
 mod leak;
@@ -31,7 +32,7 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials()].concat()
+    [selftest::trials(), binary::trials(), export::trials()].concat()
 }
 
 fn main() -> ExitCode {

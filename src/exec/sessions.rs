@@ -1,0 +1,1 @@
+//! Joining, stopping and cleaning up after sessions.
