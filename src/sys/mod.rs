@@ -14,12 +14,12 @@ pub mod mount;
 pub mod ns;
 pub mod process;
 pub mod signal;
+pub mod tree;
 pub mod tty;
+pub mod unnamed;
 pub mod wire;
 pub mod worker;
 pub mod xattr;
-pub mod tree;
-pub mod unnamed;
 
 use error::last_errno;
 pub use error::{SysError, SysResult, describe, errno_of};

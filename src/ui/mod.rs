@@ -8,8 +8,8 @@ mod progress;
 mod report;
 mod sanitize;
 
-pub use report::{explain_panics, usage_error};
 pub use progress::Progress;
+pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 
 use std::io::{self, IsTerminal, Write};

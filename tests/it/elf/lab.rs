@@ -147,7 +147,10 @@ impl Lab {
     pub(super) fn start(&self, name: &str, library_path: &str) -> Output {
         Command::new(self.path(name))
             .env_clear()
-            .env("LD_LIBRARY_PATH", library_path.replace("@/", &self.text("")))
+            .env(
+                "LD_LIBRARY_PATH",
+                library_path.replace("@/", &self.text("")),
+            )
             .output()
             .unwrap()
     }
@@ -213,5 +216,8 @@ pub(super) fn path(closure: &Closure, name: &str) -> String {
         .objects
         .iter()
         .find(|object| object.name == name.as_bytes())
-        .map_or_else(|| format!("{name} is not loaded"), |object| object.path.to_string())
+        .map_or_else(
+            || format!("{name} is not loaded"),
+            |object| object.path.to_string(),
+        )
 }
