@@ -10,8 +10,10 @@ mod enter;
 mod exec;
 mod export;
 mod jail;
+mod look;
 mod profile;
 mod ps;
+mod sessions;
 mod setup;
 mod stop;
 

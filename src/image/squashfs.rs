@@ -9,7 +9,7 @@ use std::path::Path;
 use super::entry::Image;
 use super::{ImageError, write_tar};
 use crate::model::RootPath;
-use crate::tool::{FeedError, feed};
+use crate::tool::{FeedError, Tool, feed};
 
 /// The arguments of mksquashfs (4.5 or later, for `-tar`).
 ///
@@ -54,20 +54,14 @@ pub fn epoch(image: &Image) -> String {
 /// # Errors
 /// mksquashfs is missing or failed, or a file cannot be read.
 pub fn write_squashfs(image: &Image, output: &Path) -> Result<(), ImageError> {
-    let words = command_line(image, output);
-    let epoch = epoch(image);
-    let environment = [("SOURCE_DATE_EPOCH", epoch.as_str())];
-    let fed = feed(
-        "mksquashfs",
-        "squashfs-tools",
-        &words,
-        &environment,
-        |input| {
-            let mut buffered = BufWriter::with_capacity(64 * 1024, input);
-            write_tar(image, &mut buffered)?;
-            Ok(buffered.flush()?)
-        },
-    );
+    let tool = Tool::new("mksquashfs", "squashfs-tools")
+        .args(command_line(image, output))
+        .env("SOURCE_DATE_EPOCH", epoch(image));
+    let fed = feed(&tool, |input| {
+        let mut buffered = BufWriter::with_capacity(64 * 1024, input);
+        write_tar(image, &mut buffered)?;
+        Ok(buffered.flush()?)
+    });
     fed.map_err(|error| match error {
         FeedError::Tool(error) => ImageError::Tool(error),
         FeedError::Input(error) => error,

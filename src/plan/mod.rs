@@ -5,8 +5,10 @@
 //! `-n` prints and `-v` prints as it is done. [`Op::inverse`] is what the undo stack takes.
 
 pub mod enter;
+pub mod environment;
 mod file;
 pub mod jail;
+pub mod look;
 mod mount;
 mod op;
 mod process;

@@ -28,6 +28,13 @@ pub struct Credentials {
     pub groups: Option<Vec<u32>>,
 }
 
+impl Credentials {
+    fn is_plain_root(&self) -> bool {
+        let only_root = |groups: &Vec<u32>| groups.iter().all(|group| *group == 0);
+        (self.uid, self.gid) == (0, 0) && self.groups.as_ref().is_none_or(only_root)
+    }
+}
+
 /// A program, ready to be executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Command {
@@ -108,6 +115,9 @@ impl ProcessOp {
 
 impl Command {
     fn shell(&self, base: &HostPath, inside: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if inside && self.directory.as_bytes() != b"/" {
+            writeln!(f, "cd {}", shell_word(self.directory.as_bytes()))?;
+        }
         write!(f, "exec env -i")?;
         for (name, value) in &self.environment {
             let mut pair = name.clone();
@@ -115,11 +125,10 @@ impl Command {
             pair.push(value);
             write!(f, " {}", shell_word(pair.as_bytes()))?;
         }
+        // Plain root is who the shell is already.
+        let user = self.user.as_ref().filter(|user| !user.is_plain_root());
         if inside {
-            if self.directory.as_bytes() != b"/" {
-                write!(f, " -C {}", shell_word(self.directory.as_bytes()))?;
-            }
-            if let Some(user) = &self.user {
+            if let Some(user) = user {
                 write!(f, " setpriv --reuid={} --regid={}", user.uid, user.gid)?;
                 match &user.groups {
                     Some(groups) if groups.is_empty() => write!(f, " --clear-groups")?,
@@ -129,7 +138,7 @@ impl Command {
             }
         } else {
             write!(f, " chroot")?;
-            if let Some(user) = &self.user {
+            if let Some(user) = user {
                 write!(f, " --userspec={}:{}", user.uid, user.gid)?;
                 if let Some(groups) = &user.groups {
                     write!(f, " --groups={}", list(groups))?;

@@ -6,6 +6,7 @@
 mod accounts;
 pub mod cpu;
 mod packages;
+pub mod user_namespaces;
 mod users;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};

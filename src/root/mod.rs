@@ -11,6 +11,7 @@ mod host;
 mod in_root;
 mod layer;
 mod mem;
+mod mounted;
 mod sum;
 mod walk;
 
@@ -18,6 +19,7 @@ pub use host::Host;
 pub use in_root::InRoot;
 pub use layer::Layer;
 pub use mem::Mem;
+pub use mounted::Mounted;
 pub use sum::{sum, sum_of};
 pub use walk::{LinkStep, Trail, canonical, is_file, read, resolve};
 

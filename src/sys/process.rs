@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use super::{SysError, SysResult, last_errno};
 use crate::model::Ended;
@@ -171,6 +172,22 @@ pub fn signal_pidfd(pidfd: impl AsFd, signal: i32) -> SysResult<()> {
     })?;
     rustix::process::pidfd_send_signal(pidfd, known)
         .map_err(|errno| SysError::new("pidfd_send_signal", format_args!("{signal}"), errno))
+}
+
+/// `uname -m`: what this kernel runs.
+#[must_use]
+pub fn machine() -> String {
+    rustix::system::uname()
+        .machine()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Whether the caller has CAP_SYS_ADMIN, which mount(2) asks for.
+#[must_use]
+pub fn may_mount() -> bool {
+    rustix::thread::capabilities(None)
+        .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
 }
 
 /// prctl(PR_SET_PDEATHSIG, SIGKILL): this process ends with its parent. Set*id and an exec of a

@@ -7,10 +7,12 @@ pub mod closure;
 mod progress;
 mod report;
 mod sanitize;
+mod table;
 
 pub use progress::Progress;
 pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
+pub use table::table;
 
 use std::io::{self, IsTerminal, Write};
 

@@ -12,7 +12,7 @@ use super::leave::OldRoot;
 use super::message::{Order, Report, hear, tell};
 use super::mounting::{Deed, Mounting};
 use super::payload::{Prepared, Trouble, exec_here};
-use super::{Entry, GRACE};
+use super::{Entry, GRACE, Target};
 use crate::model::Ended;
 use crate::plan::{Command, Op, Place, ProcessOp, Step};
 use crate::sys::process::{Change, Side};
@@ -47,7 +47,7 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
         }
         if let Op::Process(ProcessOp::Execute { command, .. }) = &step.op {
             drop(mounting);
-            return start(command, inherited, umask, place);
+            return start(command, inherited, umask, place, true);
         }
         match perform(step, &mut mounting, &old) {
             Ok(deed) => {
@@ -66,6 +66,17 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
         }
     }
     0
+}
+
+/// The life of a visitor: joins a session, starts the program in it, and waits for it from
+/// outside its PID namespace.
+pub(super) fn visit(target: &Target, command: &Command, inherited: &Inherited<'_>) -> u8 {
+    let umask = rustix::process::umask(rustix::fs::Mode::empty());
+    let joined = sys::process::die_with_parent().and_then(|()| target.join());
+    match joined {
+        Ok(()) => start(command, inherited, umask, 0, false),
+        Err(error) => fail(&inherited.wire, 0, &error),
+    }
 }
 
 fn fail(wire: &Wire, step: usize, error: &SysError) -> u8 {
@@ -92,12 +103,18 @@ fn perform(step: &Step, mounting: &mut Mounting, old: &OldRoot) -> SysResult<Dee
     }
 }
 
-fn start(command: &Command, inherited: &Inherited<'_>, umask: rustix::fs::Mode, step: usize) -> u8 {
+fn start(
+    command: &Command,
+    inherited: &Inherited<'_>,
+    umask: rustix::fs::Mode,
+    step: usize,
+    is_init: bool,
+) -> u8 {
     match fork_program(command, inherited, umask) {
         Ok(Ok(pid)) => {
             tell(&inherited.wire, &Report::Done { step, device: None });
             tell(&inherited.wire, &Report::Started);
-            match Keeper::new(pid, inherited) {
+            match Keeper::new(pid, inherited, is_init) {
                 Ok(keeper) => keeper.keep(),
                 Err(error) => fail(&inherited.wire, step, &error),
             }
@@ -139,14 +156,17 @@ struct Keeper<'a> {
     program: i32,
     inherited: &'a Inherited<'a>,
     children: Held,
+    /// Process 1 of the session; a visitor leaves the others alone.
+    is_init: bool,
 }
 
 impl<'a> Keeper<'a> {
-    fn new(program: i32, inherited: &'a Inherited<'a>) -> SysResult<Self> {
+    fn new(program: i32, inherited: &'a Inherited<'a>, is_init: bool) -> SysResult<Self> {
         Ok(Self {
             program,
             inherited,
             children: Held::new(&[CHLD])?,
+            is_init,
         })
     }
 
@@ -167,7 +187,9 @@ impl<'a> Keeper<'a> {
                 }
             }
         }
-        self.end_the_rest();
+        if self.is_init {
+            self.end_the_rest();
+        }
         if let Some(ended) = ended {
             tell(wire, &Report::Ended(ended));
         }

@@ -36,7 +36,8 @@ impl OldRoot {
     }
 
     /// Makes the tree `/`.
-    pub(super) fn leave(&self, mounting: &Mounting, mode: Mode) -> SysResult<()> {
+    pub(super) fn leave(&self, mounting: &mut Mounting, mode: Mode) -> SysResult<()> {
+        let original = mounting.take_original();
         let tree = mounting.tree()?;
         match mode {
             Mode::Chroot => {
@@ -47,10 +48,14 @@ impl OldRoot {
                 let root = open_root()?;
                 sys::ns::change_directory(tree.fd())?;
                 match sys::mount::pivot_here() {
-                    Ok(()) => self.unmount(root)?,
+                    Ok(()) => {
+                        // It stands on a mount of the old root.
+                        drop(original);
+                        self.unmount(root)?;
+                    }
                     Err(error) if error.errno == Errno::INVAL => {
                         drop(root);
-                        pivot_from_stage(mounting.original(), tree, &error)?;
+                        pivot_from_stage(original, tree, &error)?;
                     }
                     Err(error) => return Err(error),
                 }
@@ -79,12 +84,13 @@ impl OldRoot {
 
 /// Where `/` is the initramfs (or no mount point at all) pivot_root(2) says EINVAL. A tmpfs is
 /// mounted over it, the tree moves in there, and is pivoted to from there.
-fn pivot_from_stage(original: Option<&InRoot>, tree: &InRoot, why: &SysError) -> SysResult<()> {
+fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> SysResult<()> {
     // Somewhere to mount it first: not `/`, which the tree covers.
     let place = original.ok_or_else(|| why.clone())?;
     let flags = MountFlags::INERT;
     let stage = sys::mount::new_detached("tmpfs", "newroot", &[], flags)?;
     sys::mount::attach(&stage, place.fd())?;
+    drop(place);
     let inside = Path::new("root");
     sys::file::make_directory(&stage, inside, 0o700)?;
     let target = sys::fs::open_directory_path(&stage, inside)

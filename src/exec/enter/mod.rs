@@ -12,6 +12,7 @@
 
 mod files;
 mod init;
+mod join;
 mod leave;
 mod message;
 mod mounting;
@@ -19,12 +20,12 @@ mod payload;
 mod supervise;
 mod unshare;
 
+pub use join::Target;
 pub use payload::Trouble;
-pub use supervise::run;
+pub use supervise::{join, run};
 pub use unshare::{Namespaces, UserNamespaceError, unshare};
 
-pub(in crate::exec) use payload::{Prepared, exec_here};
-pub(in crate::exec) use supervise::{ENDING, GRACE};
+use supervise::GRACE;
 
 use std::os::fd::OwnedFd;
 

@@ -55,9 +55,9 @@ impl Mounting {
             .ok_or_else(|| SysError::new("enter", format_args!("no tree was made"), Errno::INVAL))
     }
 
-    /// ROOT itself, where it has a name.
-    pub(super) fn original(&self) -> Option<&InRoot> {
-        self.original.as_ref()
+    /// ROOT itself, where it has a name. Nothing can be bound from it afterwards.
+    pub(super) fn take_original(&mut self) -> Option<InRoot> {
+        self.original.take()
     }
 
     pub(super) fn perform_file(&self, op: &FileOp) -> SysResult<Deed> {

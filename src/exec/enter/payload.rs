@@ -42,7 +42,7 @@ impl Trouble {
 
 /// A command as execve(2) wants it, made before the fork.
 #[derive(Debug)]
-pub(in crate::exec) struct Prepared {
+pub(super) struct Prepared {
     program: CString,
     arguments: Vec<CString>,
     environment: Vec<CString>,
@@ -53,7 +53,7 @@ pub(in crate::exec) struct Prepared {
 impl Prepared {
     /// # Errors
     /// EINVAL for a NUL inside a string.
-    pub(in crate::exec) fn new(command: &Command) -> SysResult<Self> {
+    pub(super) fn new(command: &Command) -> SysResult<Self> {
         let text = |bytes: &[u8]| {
             CString::new(bytes).map_err(|error| {
                 let shown = String::from_utf8_lossy(&error.into_vec()).into_owned();
@@ -83,7 +83,7 @@ impl Prepared {
 
 /// In the child: becomes the program. `terminal` is handed over to the program's group when it is
 /// given. Comes back only with what went wrong.
-pub(in crate::exec) fn exec_here(
+pub(super) fn exec_here(
     prepared: &Prepared,
     terminal: Option<&OwnedFd>,
     signals: &sys::signal::Held,
@@ -115,6 +115,8 @@ fn prepare(
     if let Some(user) = &prepared.user {
         sys::process::become_user(user.uid, user.gid, user.groups.as_deref())?;
     }
+    // The ids clear it. In a session that was joined nothing else ends this process with newroot.
+    sys::process::die_with_parent()?;
     // After the ids: the directory must be one that the user may enter.
     sys::ns::change_directory_to(Path::new(&prepared.directory))?;
     rustix::process::umask(umask);

@@ -5,23 +5,23 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::message::{Order, Report, hear, tell};
-use super::{EnterError, Entry, Namespaces, Outcome, init};
+use super::{EnterError, Entry, Namespaces, Outcome, Target, init};
 use crate::exec::terminal::Terminal;
 use crate::exec::{Events, Traces, find_holders};
 use crate::model::Ended;
-use crate::plan::{Place, Step};
+use crate::plan::{Command, Place, Step};
 use crate::session::{Item, Live, Process};
 use crate::sys::process::Side;
 use crate::sys::signal::{
     CONT, HUP, Held, INT, KILL, QUIT, TERM, TSTP, TTIN, TTOU, USR1, USR2, WINCH,
 };
 use crate::sys::wire::{Wire, wait_readable};
-use crate::sys::{self, SysError};
+use crate::sys::{self, SysResult};
 
 /// How long a program may take to end after it was told to.
-pub(in crate::exec) const ENDING: Duration = Duration::from_secs(3);
+const ENDING: Duration = Duration::from_secs(3);
 /// How long what it left may take.
-pub(in crate::exec) const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How long a process outside that is just ending is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -36,67 +36,49 @@ pub fn run(
     live: &mut Live,
     events: &mut dyn Events,
 ) -> Result<Outcome, EnterError> {
-    let hangup_counts = entry.ends_on_hangup && !sys::signal::is_ignored(HUP);
-    let signals = Held::new(&[
-        TERM, INT, HUP, QUIT, USR1, USR2, WINCH, TSTP, CONT, TTIN, TTOU,
-    ])?;
-    let mut terminal = Terminal::open();
-    let foreground = terminal.lend();
-    let (ours, theirs) = Wire::pair()?;
     let steps = entry.steps.clone();
     for step in steps.iter().filter(|step| step.place == Place::Session) {
         events.begins(step);
         events.done(step);
     }
-    let init = match sys::process::fork_init()? {
-        Side::Child => {
-            drop(ours);
-            let inherited = init::Inherited {
-                wire: theirs,
-                terminal: terminal.device(),
-                foreground,
-                signals: &signals,
-            };
-            sys::process::exit_now(init::live(entry, &inherited))
-        }
-        Side::Parent(pid) => pid,
-    };
-    drop(theirs);
-    let mut watch = Watch {
-        init,
-        wire: ours,
-        signals,
-        terminal,
+    let mut watch = Watch::start(
+        entry.ends_on_hangup,
         steps,
-        hangup_counts,
-        traces: Traces {
-            mount_namespace: sys::ns::inode(init, "mnt").ok(),
-            devices: Vec::new(),
-        },
-        told: None,
-        deadline: None,
-        started: false,
-    };
-    let result = watch.record(live).and_then(|()| watch.watch(events));
-    // Whatever happened: the init must not outlive this function.
-    if result.is_err() {
-        sys::signal::send(init, KILL).ok();
-    }
-    let gone = sys::process::wait_for(init);
-    watch.terminal.take_back();
-    let ended = match (result?, watch.told) {
-        (Some(ended), _) => ended,
-        (None, Some(signal)) if !watch.started => return Err(EnterError::Told(signal)),
-        // It did not end in time, and was killed.
-        (None, Some(_)) => Ended::Signaled(u8::try_from(KILL).unwrap_or(9)),
-        (None, None) => return Err(EnterError::InitLost(gone.unwrap_or(Ended::Exited(125)))),
-    };
-    let told = watch.told;
+        sys::process::fork_init,
+        |inherited| init::live(entry, inherited),
+    )?;
+    watch.traces.mount_namespace = sys::ns::inode(watch.init, "mnt").ok();
+    let recorded = watch.record(live);
+    let (ended, told) = watch.to_the_end(recorded, events)?;
     let holders = watch.look_for_holders(live)?;
     Ok(Outcome {
         ended,
         told,
         holders,
+    })
+}
+
+/// Runs a command in a session that is there already.
+///
+/// # Errors
+/// Why it did not run.
+pub fn join(
+    target: Target,
+    command: Command,
+    ends_on_hangup: bool,
+    events: &mut dyn Events,
+) -> Result<Outcome, EnterError> {
+    let mut watch = Watch::start(
+        ends_on_hangup,
+        Vec::new(),
+        sys::process::fork,
+        |inherited| init::visit(&target, &command, inherited),
+    )?;
+    let (ended, told) = watch.to_the_end(Ok(()), events)?;
+    Ok(Outcome {
+        ended,
+        told,
+        holders: Vec::new(),
     })
 }
 
@@ -115,6 +97,71 @@ struct Watch {
 }
 
 impl Watch {
+    /// Makes the process that will start the program, and begins to watch it.
+    fn start(
+        ends_on_hangup: bool,
+        steps: Vec<Step>,
+        fork: impl FnOnce() -> SysResult<Side>,
+        life: impl FnOnce(&init::Inherited<'_>) -> u8,
+    ) -> Result<Self, EnterError> {
+        let hangup_counts = ends_on_hangup && !sys::signal::is_ignored(HUP);
+        let signals = Held::new(&[
+            TERM, INT, HUP, QUIT, USR1, USR2, WINCH, TSTP, CONT, TTIN, TTOU,
+        ])?;
+        let mut terminal = Terminal::open();
+        let foreground = terminal.lend();
+        let (ours, theirs) = Wire::pair()?;
+        match fork()? {
+            Side::Child => {
+                drop(ours);
+                let inherited = init::Inherited {
+                    wire: theirs,
+                    terminal: terminal.device(),
+                    foreground,
+                    signals: &signals,
+                };
+                sys::process::exit_now(life(&inherited))
+            }
+            Side::Parent(init) => Ok(Self {
+                init,
+                wire: ours,
+                signals,
+                terminal,
+                steps,
+                hangup_counts,
+                traces: Traces::default(),
+                told: None,
+                deadline: None,
+                started: false,
+            }),
+        }
+    }
+
+    /// Watches until the child is reaped and the terminal is back. With an error before that it
+    /// is killed: it must not outlive this process.
+    fn to_the_end(
+        &mut self,
+        before: Result<(), EnterError>,
+        events: &mut dyn Events,
+    ) -> Result<(Ended, Option<i32>), EnterError> {
+        let result = before.and_then(|()| self.watch(events));
+        if result.is_err() {
+            sys::signal::send(self.init, KILL).ok();
+        }
+        let gone = sys::process::wait_for(self.init);
+        self.terminal.take_back();
+        match (result?, self.told) {
+            (Some(ended), told) => Ok((ended, told)),
+            (None, Some(signal)) if !self.started => Err(EnterError::Told(signal)),
+            // It did not end in time, and was killed.
+            (None, Some(signal)) => {
+                let kill = Ended::Signaled(u8::try_from(KILL).unwrap_or(9));
+                Ok((kill, Some(signal)))
+            }
+            (None, None) => Err(EnterError::InitLost(gone.unwrap_or(Ended::Exited(125)))),
+        }
+    }
+
     fn record(&self, live: &mut Live) -> Result<(), EnterError> {
         live.set_init(Process::of(self.init)?)?;
         Ok(())
@@ -238,11 +285,5 @@ impl Watch {
             std::thread::sleep(pause);
             pause *= 2;
         }
-    }
-}
-
-impl From<&SysError> for EnterError {
-    fn from(error: &SysError) -> Self {
-        Self::Sys(error.clone())
     }
 }
