@@ -95,7 +95,7 @@ fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> 
     sys::file::make_directory(&stage, inside, 0o700)?;
     let target = sys::fs::open_directory_path(&stage, inside)
         .map_err(|error| SysError::from_io("openat", format_args!("{inside:?}"), &error))?;
-    legacy::relocate(tree.fd(), &sys::mount::name_of(target))?;
+    legacy::relocate(tree.fd(), &sys::mount::name_of(&target))?;
     legacy::relocate(&stage, Path::new("/"))?;
     sys::ns::change_directory(&stage)?;
     sys::ns::change_root_here()?;
