@@ -12,5 +12,6 @@ mod harness;
 mod help;
 mod layers;
 mod man;
+mod packages;
 mod profile;
 mod support;
