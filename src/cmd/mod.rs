@@ -8,9 +8,12 @@ mod closure;
 mod completions;
 mod enter;
 mod exec;
+mod export;
 mod jail;
+mod look;
 mod profile;
 mod ps;
+mod sessions;
 mod setup;
 mod stop;
 

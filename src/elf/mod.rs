@@ -8,6 +8,7 @@
 //! `walk` is the worklist, `glibc` and `musl` are the search rules, `find` judges a candidate.
 
 pub mod cache;
+pub mod cache_write;
 mod cpu;
 pub mod dst;
 mod engine;
@@ -15,6 +16,7 @@ mod find;
 mod glibc;
 mod loader;
 mod musl;
+mod names;
 pub mod notes;
 pub mod object;
 mod read;

@@ -6,6 +6,9 @@
 mod accounts;
 pub mod cpu;
 mod packages;
+pub mod user_namespaces;
+mod users;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use users::{FileUser, users_of};

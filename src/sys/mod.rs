@@ -10,5 +10,16 @@ mod error;
 pub mod file;
 pub mod fs;
 pub mod lock;
+pub mod mount;
+pub mod ns;
+pub mod process;
+pub mod signal;
+pub mod tree;
+pub mod tty;
+pub mod unnamed;
+pub mod wire;
+pub mod worker;
+pub mod xattr;
 
+use error::last_errno;
 pub use error::{SysError, SysResult, describe, errno_of};

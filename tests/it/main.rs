@@ -8,10 +8,14 @@
 
 mod corpus;
 mod elf;
+mod export;
+mod export_modules;
 mod harness;
 mod help;
+mod jail;
 mod layers;
 mod man;
 mod packages;
 mod profile;
 mod support;
+mod tree;

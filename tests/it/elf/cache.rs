@@ -85,13 +85,19 @@ fn g06_entries_for_another_machine_do_not_count() {
 
 #[test]
 fn g06_nodeflib_refuses_a_cached_default_path() {
-    let flagged = Elf::prog().number(FLAGS_1, 0x800).needs(&["libx.so"]).build();
+    let flagged = Elf::prog()
+        .number(FLAGS_1, 0x800)
+        .needs(&["libx.so"])
+        .build();
     let cached = |at: &'static str| {
         tree(&[Entry::plain("libx.so", at)])
             .with_file(at, lib())
             .with_file("/p", flagged.clone())
     };
-    assert_eq!(closure(&cached("/usr/lib/deep/libx.so"), 1).missing.len(), 1);
+    assert_eq!(
+        closure(&cached("/usr/lib/deep/libx.so"), 1).missing.len(),
+        1
+    );
     let found = closure(&cached("/usr/library/libx.so"), 1);
     assert_eq!(rule(&found, "libx.so"), Some("cache"));
 }
@@ -131,7 +137,10 @@ fn g07_the_best_level_of_the_cache() {
         assert_eq!(variants, all);
     }
     // A file that asks for more than the CPU has does not count, whatever its directory says.
-    let greedy = [level("x86-64-v2", "/d/glibc-hwcaps/x86-64-v2/libx.so", 3), entries[2]];
+    let greedy = [
+        level("x86-64-v2", "/d/glibc-hwcaps/x86-64-v2/libx.so", 3),
+        entries[2],
+    ];
     let tree = self::tree(&greedy)
         .with_file("/p", program())
         .with_file("/d/libx.so", lib())
@@ -164,7 +173,13 @@ fn the_three_formats_that_ldconfig_writes() {
         return;
     }
     let lab = Lab::new("gcc");
-    for name in ["libx1.so", "libx2.so.1", "libx10.so", "libx.so", "lib-a.so.3"] {
+    for name in [
+        "libx1.so",
+        "libx2.so.1",
+        "libx10.so",
+        "libx.so",
+        "lib-a.so.3",
+    ] {
         lab.lib(&format!("d/{name}"), &[], &[]);
     }
     lab.copy("d/libx.so", "d/glibc-hwcaps/x86-64-v3/libx.so");
@@ -188,9 +203,15 @@ fn the_three_formats_that_ldconfig_writes() {
         for name in ["libx1.so", "libx2.so.1", "libx10.so", "lib-a.so.3"] {
             let found: Vec<_> = cache.entries(name.as_bytes(), |_| true).collect();
             let wanted = lab.text(&format!("d/{name}"));
-            assert!(found.iter().any(|it| it.path == wanted.as_bytes()), "{format}: {name}");
+            assert!(
+                found.iter().any(|it| it.path == wanted.as_bytes()),
+                "{format}: {name}"
+            );
         }
-        let levels: Vec<_> = cache.entries(b"libx.so", |_| true).map(|it| it.level).collect();
+        let levels: Vec<_> = cache
+            .entries(b"libx.so", |_| true)
+            .map(|it| it.level)
+            .collect();
         let has_level = levels.iter().flatten().any(|level| level == b"x86-64-v3");
         // In "compat" ldconfig 2.36 counts the names of levels from the wrong place, and the
         // loader then takes no such entry (seen with a compat cache mounted over the real one).
@@ -215,7 +236,10 @@ fn compare_with_ldconfig(bytes: &[u8], file: &str) {
             .entries(name.as_bytes(), |_| true)
             .map(|entry| entry.path)
             .collect();
-        assert!(found.contains(wanted.as_bytes()), "{file}: {line}: {found:?}");
+        assert!(
+            found.contains(wanted.as_bytes()),
+            "{file}: {line}: {found:?}"
+        );
         compared += 1;
     }
     assert!(compared >= 5, "{text}");

@@ -27,8 +27,13 @@ impl Root {
         root.file("lib64/ld-linux-x86-64.so.2", &loader());
         root.file("usr/bin/p", &program.build());
         root.file("usr/app/liba.so", &Elf::lib().needs(&["libc.so.6"]).build());
-        root.file("usr/lib/libb.so", &Elf::lib().needs(&["libc.so.6", "liba.so"]).build());
-        let libc = Elf::lib().soname("libc.so.6").needs(&["ld-linux-x86-64.so.2"]);
+        root.file(
+            "usr/lib/libb.so",
+            &Elf::lib().needs(&["libc.so.6", "liba.so"]).build(),
+        );
+        let libc = Elf::lib()
+            .soname("libc.so.6")
+            .needs(&["ld-linux-x86-64.so.2"]);
         root.file("usr/lib/libc.so.6", &libc.build());
         root
     }
@@ -69,7 +74,9 @@ fn tree_shows_who_needs_whom() {
     let run = || root.closure(&["/usr/bin/p"]).env("TERM", "xterm");
     run().run().code(0).stdout_is(wanted).stderr_is("");
     let plain = root.closure(&["--plain", "/usr/bin/p"]).run();
-    plain.code(0).stdout_has("|- liba.so => /usr/bin/../app/liba.so  [runpath]\n");
+    plain
+        .code(0)
+        .stdout_has("|- liba.so => /usr/bin/../app/liba.so  [runpath]\n");
     let colour = root.closure(&["--color", "always", "/usr/bin/p"]).run();
     colour.code(0).stdout_has("\x1b[32mliba.so\x1b[0m => ");
 }
@@ -78,7 +85,15 @@ fn tree_shows_who_needs_whom() {
 fn ldd_is_another_name_for_it() {
     let root = Root::new();
     let directory = root.directory.path().to_str().unwrap();
-    let run = newroot(["ldd", "--root", directory, "--format", "paths", "/usr/bin/p"]).run();
+    let run = newroot([
+        "ldd",
+        "--root",
+        directory,
+        "--format",
+        "paths",
+        "/usr/bin/p",
+    ])
+    .run();
     run.code(0).stdout_has("/usr/bin/p\n");
 }
 
@@ -94,17 +109,23 @@ fn paths_are_sorted_and_as_the_loader_opens_them() {
     let root = Root::new();
     let run = root.closure(&["--format", "paths", "/usr/bin/p"]).run();
     run.code(0).stdout_is(wanted).stderr_is("");
-    let null = root.closure(&["--format", "paths", "-0", "/usr/bin/p"]).run();
+    let null = root
+        .closure(&["--format", "paths", "-0", "/usr/bin/p"])
+        .run();
     null.code(0).stdout_is(&wanted.replace('\n', "\0"));
     // Two programs that share everything are no longer than one.
-    let two = root.closure(&["--format", "paths", "/usr/bin/p", "/usr/lib/libc.so.6"]).run();
+    let two = root
+        .closure(&["--format", "paths", "/usr/bin/p", "/usr/lib/libc.so.6"])
+        .run();
     two.code(0).stdout_is(wanted);
 }
 
 #[test]
 fn json_has_the_shape_that_scripts_rely_on() {
     let root = Root::new();
-    let run = root.closure(&["--json", "/usr/bin/p", "/usr/lib/libc.so.6"]).run();
+    let run = root
+        .closure(&["--json", "/usr/bin/p", "/usr/lib/libc.so.6"])
+        .run();
     run.code(0).stderr_is("");
     let found: Value = serde_json::from_str(&run.stdout).unwrap();
     let (program, liba, libb) = ("/usr/bin/p", "/usr/bin/../app/liba.so", "/usr/lib/libb.so");
@@ -158,7 +179,8 @@ fn a_missing_loader_is_missing_too() {
     let root = Root::new();
     fs::remove_file(root.at("lib64/ld-linux-x86-64.so.2")).unwrap();
     let run = root.closure(&["--format", "paths", "/usr/bin/p"]).run();
-    run.code(1).stderr_has("/lib64/ld-linux-x86-64.so.2 not found, needed by /usr/bin/p");
+    run.code(1)
+        .stderr_has("/lib64/ld-linux-x86-64.so.2 not found, needed by /usr/bin/p");
     assert!(!run.stdout.contains("ld-linux"));
 }
 
@@ -179,10 +201,14 @@ fn why_shows_every_chain() {
 /usr/bin/p -> /usr/lib/libb.so -> /usr/lib/libc.so.6 [default]
 /usr/bin/p -> /usr/lib/libb.so -> /usr/bin/../app/liba.so -> /usr/lib/libc.so.6 [default]
 ";
-    let run = root.closure(&["--plain", "--why", "libc.so.6", "/usr/bin/p"]).run();
+    let run = root
+        .closure(&["--plain", "--why", "libc.so.6", "/usr/bin/p"])
+        .run();
     run.code(0).stdout_is(wanted);
     let none = root.closure(&["--why", "libz.so.1", "/usr/bin/p"]).run();
-    none.code(1).stdout_is("").stderr_has("libz.so.1 is not among the objects it loads");
+    none.code(1)
+        .stdout_is("")
+        .stderr_has("libz.so.1 is not among the objects it loads");
 }
 
 #[test]
@@ -212,7 +238,10 @@ fn file_may_have_the_roots_prefix_or_be_a_name_in_its_path() {
         let run = root.closure(&["--format", "paths", file]).run();
         run.code(0).stdout_has("\n/usr/bin/p\n");
     }
-    let run = root.closure(&["--format", "paths", "../bin/p"]).cwd(root.at("usr/app")).run();
+    let run = root
+        .closure(&["--format", "paths", "../bin/p"])
+        .cwd(root.at("usr/app"))
+        .run();
     run.code(0).stdout_has("/libb.so\n");
     let verbose = root.closure(&["-v", "--format", "paths", "p"]).run();
     verbose.stderr_has("p is no file here; taken from the PATH of the root: /usr/bin/p");
@@ -226,9 +255,15 @@ fn a_file_that_is_not_there_or_is_no_file() {
         .stderr_has("newroot: cannot read /usr/bin/none in /")
         .stderr_has("No such file or directory (ENOENT)")
         .stdout_has("/usr/bin/p\n");
-    root.closure(&["/usr"]).run().code(125).stderr_has("is a directory");
+    root.closure(&["/usr"])
+        .run()
+        .code(125)
+        .stderr_has("is a directory");
     root.file("broken", &Elf::prog().build()[..60]);
-    root.closure(&["/broken"]).run().code(1).stderr_has("file too short");
+    root.closure(&["/broken"])
+        .run()
+        .code(1)
+        .stderr_has("file too short");
     let run = newroot(["closure", "--root", "/none/such", "x"]).run();
     run.code(125).stderr_has("cannot use /none/such as a root");
 }
@@ -243,16 +278,19 @@ fn scripts_lead_to_their_interpreter() {
     root.file("split", b"#!/usr/bin/env -S A=1 lang --flag\n");
     root.file("gone", b"#!/usr/bin/env nothing\n");
     let plain = root.closure(&["--format", "paths", "/plain"]).run();
-    plain.code(0).stdout_is(
-        "/bin/sh\n/lib64/ld-linux-x86-64.so.2\n/plain\n/usr/lib/libc.so.6\n",
-    );
+    plain
+        .code(0)
+        .stdout_is("/bin/sh\n/lib64/ld-linux-x86-64.so.2\n/plain\n/usr/lib/libc.so.6\n");
     // env's own needs count, and the interpreter may be a script itself.
     let split = root.closure(&["--json", "/split"]).run();
     split.code(1);
     let found: Value = serde_json::from_str(&split.stdout).unwrap();
     let program = &found["programs"][0];
     let steps = program["script"].as_array().unwrap();
-    let paths: Vec<&str> = steps.iter().map(|it| it["path"].as_str().unwrap()).collect();
+    let paths: Vec<&str> = steps
+        .iter()
+        .map(|it| it["path"].as_str().unwrap())
+        .collect();
     assert_eq!(paths, ["/usr/bin/env", "/usr/bin/lang", "/bin/sh"]);
     assert_eq!(steps[1]["through_env"], true);
     assert_eq!(steps[0]["closure"]["missing"][0]["name"], "liba.so");
@@ -260,14 +298,18 @@ fn scripts_lead_to_their_interpreter() {
     assert_eq!(program["interpreter"], "/lib64/ld-linux-x86-64.so.2");
     assert_eq!(program["objects"][0]["name"], "libc.so.6");
     let gone = root.closure(&["/gone"]).run();
-    gone.code(1).stderr_has("/gone: interpreter nothing not found");
+    gone.code(1)
+        .stderr_has("/gone: interpreter nothing not found");
 }
 
 #[test]
 fn notes_are_read_only_when_asked_for() {
     let root = Root::new();
     let json = r#"[{"soname":["libz.so.2","libz.so.1"],"feature":"zip","priority":"suggested"}]"#;
-    root.file("usr/bin/n", &Elf::prog().needs(&["libb.so"]).note(json).build());
+    root.file(
+        "usr/bin/n",
+        &Elf::prog().needs(&["libb.so"]).note(json).build(),
+    );
     let text = root.closure(&["--notes", "/usr/bin/n"]).run();
     text.stdout_has("may load libz.so.2 or libz.so.1 (suggested) zip for /usr/bin/n\n");
     let run = root.closure(&["--notes", "--json", "/usr/bin/n"]).run();
@@ -283,9 +325,17 @@ fn notes_are_read_only_when_asked_for() {
 fn names_never_reach_a_shell_or_a_terminal_raw() {
     let root = Root::new();
     let evil = "a;touch PWNED\x1b[2J\nb";
-    root.file(&format!("bin/{evil}"), &Elf::prog().text(NEEDED, "x\x1b]0;y\x07").build());
-    let run = root.closure(&[&format!("/bin/{evil}")]).cwd(root.directory.path()).run();
-    run.code(1).stderr_has("a;touch PWNED\\x1b[2J\\nb").stdout_has("x\\x1b]0;y\\x07 => not found");
+    root.file(
+        &format!("bin/{evil}"),
+        &Elf::prog().text(NEEDED, "x\x1b]0;y\x07").build(),
+    );
+    let run = root
+        .closure(&[&format!("/bin/{evil}")])
+        .cwd(root.directory.path())
+        .run();
+    run.code(1)
+        .stderr_has("a;touch PWNED\\x1b[2J\\nb")
+        .stdout_has("x\\x1b]0;y\\x07 => not found");
     assert!(!run.stdout.contains('\x1b') && !run.stderr.contains('\x1b'));
     assert!(!root.at("PWNED").exists());
 }
@@ -294,7 +344,11 @@ fn names_never_reach_a_shell_or_a_terminal_raw() {
 fn names_that_are_no_utf8_are_exact_in_json() {
     let root = Root::new();
     let name = std::ffi::OsStr::from_bytes(b"bin\xff");
-    fs::write(root.at("").join(name), Elf::prog().needs(&["libc.so.6"]).build()).unwrap();
+    fs::write(
+        root.at("").join(name),
+        Elf::prog().needs(&["libc.so.6"]).build(),
+    )
+    .unwrap();
     let directory = root.directory.path().as_os_str();
     let file = Path::new("/").join(name);
     let run = newroot([
@@ -314,9 +368,20 @@ fn the_environment_is_not_asked() {
     let root = Root::new();
     root.file("other/libb.so", &Elf::lib().build());
     let run = || root.closure(&["--format", "paths", "/usr/bin/p"]);
-    run().env("LD_LIBRARY_PATH", "/other").run().stdout_has("/usr/lib/libb.so\n");
-    let asked = root.closure(&["--library-path", "/other", "--format", "paths", "/usr/bin/p"]);
+    run()
+        .env("LD_LIBRARY_PATH", "/other")
+        .run()
+        .stdout_has("/usr/lib/libb.so\n");
+    let asked = root.closure(&[
+        "--library-path",
+        "/other",
+        "--format",
+        "paths",
+        "/usr/bin/p",
+    ]);
     asked.run().code(0).stdout_has("/other/libb.so\n");
-    let preload = root.closure(&["--preload", "/other/libb.so", "/usr/bin/p"]).run();
+    let preload = root
+        .closure(&["--preload", "/other/libb.so", "/usr/bin/p"])
+        .run();
     preload.code(0).stdout_has("/other/libb.so  [preload]\n");
 }

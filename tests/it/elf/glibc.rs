@@ -35,10 +35,16 @@ fn g01_root_kinds() {
         .with_file("/static-pie", Elf::lib().build())
         .with_file("/library", Elf::lib().needs(&["libx.so"]).build())
         .with_file("/dynamic", Elf::prog().needs(&["libx.so"]).build())
-        .with_file("/klibc", Elf::lib().interp("/lib/klibc.so").no_dynamic().build())
+        .with_file(
+            "/klibc",
+            Elf::lib().interp("/lib/klibc.so").no_dynamic().build(),
+        )
         .with_file("/lib/klibc.so", Elf::lib().no_dynamic().build())
         .with_file("/data", "hello")
-        .with_file("/usr/lib/libx.so", Elf::lib().needs(&["ld-linux-x86-64.so.2"]).build());
+        .with_file(
+            "/usr/lib/libx.so",
+            Elf::lib().needs(&["ld-linux-x86-64.so.2"]).build(),
+        );
     let loader = Some("/lib64/ld-linux-x86-64.so.2");
     let table = [
         ("/static", ProgramKind::Static, None, 0),
@@ -90,7 +96,10 @@ fn g02_dynamic_tags() {
             let elf = Elf::prog().text(RUNPATH, "/two").text(RPATH, "/one");
             elf.needs(&["libx.so"]).build()
         })
-        .with_file("/debug", Elf::prog().needs(&["libx.so"]).empty_dynamic().build());
+        .with_file(
+            "/debug",
+            Elf::prog().needs(&["libx.so"]).empty_dynamic().build(),
+        );
     assert_eq!(path(&closure(&tree, "/last"), "libx.so"), "/two/libx.so");
     let dropped = closure(&tree, "/dropped");
     assert_eq!(path(&dropped, "libx.so"), "/two/libx.so");
@@ -145,7 +154,10 @@ fn g03_auxiliary_and_filter() {
 #[test]
 fn g03_preloads() {
     let tree = tree()
-        .with_file("/etc/ld.so.preload", "libp1.so # libno.so\n/opt/libp2.so:libgone.so\n")
+        .with_file(
+            "/etc/ld.so.preload",
+            "libp1.so # libno.so\n/opt/libp2.so:libgone.so\n",
+        )
         .with_file("/usr/lib/libp1.so", Elf::lib().build())
         .with_file("/usr/lib/libp0.so", Elf::lib().build())
         .with_file("/opt/libp2.so", Elf::lib().needs(&["liba.so"]).build())
@@ -158,11 +170,20 @@ fn g03_preloads() {
     };
     let mut engine = Engine::with_options(&tree, options);
     let closure = engine.closure(&RootPath::new("/p")).unwrap();
-    let wanted = ["libp0.so", "libp1.so", "/opt/libp2.so", "libb.so", "liba.so"];
+    let wanted = [
+        "libp0.so",
+        "libp1.so",
+        "/opt/libp2.so",
+        "libb.so",
+        "liba.so",
+    ];
     assert_eq!(names(&closure), wanted);
     assert_eq!(rule(&closure, "libp1.so"), Some("preload"));
     assert_eq!(closure.objects[0].needed_by, [Needer::Preload]);
-    assert!(closure.missing.is_empty(), "a preload that is not there is a warning");
+    assert!(
+        closure.missing.is_empty(),
+        "a preload that is not there is a warning"
+    );
 }
 
 #[test]
@@ -172,15 +193,22 @@ fn g04_soname_of_a_loaded_object() {
     }
     let lab = Lab::new("gcc");
     // The file is libreal.so; what libneeds wants is its soname, and no file's name.
-    lab.lib("libreal.so", &[], &[]).lib("build/libsoname.so", &[], &[]);
+    lab.lib("libreal.so", &[], &[])
+        .lib("build/libsoname.so", &[], &[]);
     lab.lib("libneeds.so", &[], &["build/libsoname.so"]);
     lab.prog("p", &["-Wl,-rpath,@/"], &["libreal.so", "libneeds.so"]);
     lab.lib("libreal.so", &["-Wl,-soname,libsoname.so"], &[]);
     let closure = lab.agree("p");
     assert_eq!(names(&closure), ["libreal.so", "libneeds.so", "libc.so.6"]);
     let tree = tree()
-        .with_file("/usr/lib/libreal.so", Elf::lib().soname("libsoname.so").build())
-        .with_file("/p", Elf::prog().needs(&["libreal.so", "libsoname.so"]).build());
+        .with_file(
+            "/usr/lib/libreal.so",
+            Elf::lib().soname("libsoname.so").build(),
+        )
+        .with_file(
+            "/p",
+            Elf::prog().needs(&["libreal.so", "libsoname.so"]).build(),
+        );
     let closure = self::closure(&tree, "/p");
     assert_eq!(names(&closure), ["libreal.so"]);
     assert!(closure.missing.is_empty());
@@ -239,7 +267,8 @@ fn g06_library_path_loses_to_rpath_and_beats_runpath() {
         return;
     }
     let lab = Lab::new("gcc");
-    lab.lib("one/libx.so", &[], &[]).lib("two/libx.so", &[], &[]);
+    lab.lib("one/libx.so", &[], &[])
+        .lib("two/libx.so", &[], &[]);
     lab.prog("rpath", &[OLD, "-Wl,-rpath,@/one"], &["one/libx.so"]);
     lab.prog("runpath", &[NEW, "-Wl,-rpath,@/one"], &["one/libx.so"]);
     let closure = lab.agree_with("rpath", "@/none;@/two");
@@ -273,8 +302,17 @@ fn g06_nodeflib_refuses_the_default_directories() {
 fn g06_empty_elements_are_the_working_directory() {
     let tree = tree()
         .with_file("/work/libx.so", Elf::lib().build())
-        .with_file("/p", Elf::prog().text(RUNPATH, "/a::/b").needs(&["libx.so"]).build())
-        .with_file("/q", Elf::prog().text(RUNPATH, "").needs(&["libx.so"]).build());
+        .with_file(
+            "/p",
+            Elf::prog()
+                .text(RUNPATH, "/a::/b")
+                .needs(&["libx.so"])
+                .build(),
+        )
+        .with_file(
+            "/q",
+            Elf::prog().text(RUNPATH, "").needs(&["libx.so"]).build(),
+        );
     let options = Options {
         cwd: RootPath::new("/work"),
         ..Options::default()
@@ -341,7 +379,8 @@ fn g08_judgement_of_a_candidate() {
         ("phentsize", 54, 32),
     ];
     for (what, at, byte) in table {
-        lab.copy("good/libx.so", "bad/libx.so").poke("bad/libx.so", at, byte);
+        lab.copy("good/libx.so", "bad/libx.so")
+            .poke("bad/libx.so", at, byte);
         compare_refusal(&lab, what);
     }
     let whole = fs::read(lab.path("good/libx.so")).unwrap();
@@ -351,7 +390,8 @@ fn g08_judgement_of_a_candidate() {
     }
     fs::write(lab.path("bad/libx.so"), "GROUP ( libx.so.1 )\n").unwrap();
     compare_refusal(&lab, "a linker script");
-    lab.remove("bad/libx.so").prog("bad/libx.so", &["-no-pie"], &[]);
+    lab.remove("bad/libx.so")
+        .prog("bad/libx.so", &["-no-pie"], &[]);
     compare_refusal(&lab, "an executable");
     lab.prog("bad/libx.so", &["-pie"], &[]);
     compare_refusal(&lab, "a position-independent executable");
@@ -365,11 +405,18 @@ fn compare_refusal(lab: &Lab, what: &str) {
     let refused = closure.missing.iter().find_map(|it| it.refused.as_ref());
     match refused {
         Some((_, reason)) => {
-            assert!(stderr.contains(reason.as_str()), "{what}: {reason}: {stderr}");
+            assert!(
+                stderr.contains(reason.as_str()),
+                "{what}: {reason}: {stderr}"
+            );
         }
         None => {
             assert!(real.status.success(), "{what}: {stderr}");
-            assert_eq!(path(&closure, "libx.so"), lab.text("good/libx.so"), "{what}");
+            assert_eq!(
+                path(&closure, "libx.so"),
+                lab.text("good/libx.so"),
+                "{what}"
+            );
         }
     }
 }
@@ -396,7 +443,8 @@ fn g09_one_file_under_two_names() {
         return;
     }
     let lab = Lab::new("gcc");
-    lab.lib("libone.so", &[], &[]).lib("build/libtwo.so", &[], &[]);
+    lab.lib("libone.so", &[], &[])
+        .lib("build/libtwo.so", &[], &[]);
     lab.prog("p", &["-Wl,-rpath,@/"], &["libone.so", "build/libtwo.so"]);
     lab.link("libtwo.so", "libone.so");
     assert_eq!(names(&lab.agree("p")), ["libone.so", "libc.so.6"]);
@@ -420,17 +468,29 @@ fn g10_origin_of_program_and_library() {
     }
     let lab = Lab::new("gcc");
     lab.lib("real/lib/libx.so", &[], &[]);
-    lab.prog("real/bin/p", &["-Wl,-rpath,$ORIGIN/../lib"], &["real/lib/libx.so"]);
+    lab.prog(
+        "real/bin/p",
+        &["-Wl,-rpath,$ORIGIN/../lib"],
+        &["real/lib/libx.so"],
+    );
     // A program: the directory of its real file.
     lab.link("links/p", "../real/bin/p");
     let closure = lab.agree("links/p");
-    assert_eq!(path(&closure, "libx.so"), lab.text("real/bin/../lib/libx.so"));
+    assert_eq!(
+        path(&closure, "libx.so"),
+        lab.text("real/bin/../lib/libx.so")
+    );
     assert!(closure.needs_proc);
     // A library: the directory of the path it was opened by, links and all.
     lab.lib("store/a/libz.so", &[], &[]);
-    lab.lib("store/a/liby.so", &["-Wl,-rpath,$ORIGIN"], &["store/a/libz.so"]);
+    lab.lib(
+        "store/a/liby.so",
+        &["-Wl,-rpath,$ORIGIN"],
+        &["store/a/libz.so"],
+    );
     lab.remove("store/a/libz.so");
-    lab.link("farm/liby.so", "../store/a/liby.so").lib("farm/libz.so", &[], &[]);
+    lab.link("farm/liby.so", "../store/a/liby.so")
+        .lib("farm/libz.so", &[], &[]);
     lab.prog("q", &["-Wl,-rpath,@/farm"], &["store/a/liby.so"]);
     assert_eq!(path(&lab.agree("q"), "libz.so"), lab.text("farm/libz.so"));
 }
@@ -457,7 +517,11 @@ fn g10_lib_platform_and_unknown_tokens() {
     for (name, rpath, directory) in places {
         lab.copy("build/libx.so", &format!("{directory}/libx.so"));
         let program = format!("bin/{name}");
-        lab.prog(&program, &[&format!("-Wl,-rpath,{rpath}")], &["build/libx.so"]);
+        lab.prog(
+            &program,
+            &[&format!("-Wl,-rpath,{rpath}")],
+            &["build/libx.so"],
+        );
         lab.agree(&program);
     }
 }
@@ -480,15 +544,27 @@ fn g10_a_set_id_program_trusts_origin_only_below_the_default_directories() {
 #[test]
 fn g11_the_loader_knows_its_directories() {
     let loader = "/lib64/ld-linux-x86-64.so.2";
-    if !need(&[Need::Command("gcc"), Need::File("/lib64/ld-linux-x86-64.so.2")]) {
+    if !need(&[
+        Need::Command("gcc"),
+        Need::File("/lib64/ld-linux-x86-64.so.2"),
+    ]) {
         return;
     }
-    let output = Command::new(loader).arg("--list-diagnostics").output().unwrap();
+    let output = Command::new(loader)
+        .arg("--list-diagnostics")
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let values = |key: &str| -> Vec<String> {
         text.lines()
             .filter(|line| line.starts_with(key))
-            .map(|line| line.split('"').nth(1).unwrap().trim_end_matches('/').to_string())
+            .map(|line| {
+                line.split('"')
+                    .nth(1)
+                    .unwrap()
+                    .trim_end_matches('/')
+                    .to_string()
+            })
             .collect()
     };
     let directories = values("path.system_dirs[");
@@ -512,7 +588,11 @@ fn g11_the_loader_knows_its_directories() {
         .map(|hex| u32::from_str_radix(hex, 16).unwrap())
         .unwrap();
     assert_eq!(levels.len(), 1);
-    assert_eq!(u32::from(cpu().x86_level) - 1, active.count_ones(), "{levels:?}");
+    assert_eq!(
+        u32::from(cpu().x86_level) - 1,
+        active.count_ones(),
+        "{levels:?}"
+    );
 }
 
 #[test]
@@ -547,7 +627,11 @@ fn versions(lab: &Lab) {
     };
     build("v2.map", "new/libv.so");
     build("v1.map", "old/libv.so");
-    fs::write(lab.path("u.c"), "int f(void); int main(void) { return f() - 1; }\n").unwrap();
+    fs::write(
+        lab.path("u.c"),
+        "int f(void); int main(void) { return f() - 1; }\n",
+    )
+    .unwrap();
     let status = Command::new("gcc")
         .args([lab.path("u.c"), lab.path("new/libv.so")])
         .arg("-o")

@@ -28,7 +28,12 @@ fn refused(closure: &Closure) -> &str {
 
 #[test]
 fn a_fifo_or_a_device_is_no_library_and_nothing_hangs() {
-    for kind in [Kind::Fifo, Kind::CharDevice, Kind::BlockDevice, Kind::Socket] {
+    for kind in [
+        Kind::Fifo,
+        Kind::CharDevice,
+        Kind::BlockDevice,
+        Kind::Socket,
+    ] {
         let tree = tree()
             .with_special("/usr/lib/libx.so", kind)
             .with_special("/program", kind)
@@ -83,7 +88,10 @@ fn claim(mut bytes: Vec<u8>, size: u64) -> Vec<u8> {
 #[test]
 fn libraries_that_need_each_other_end() {
     let tree = tree()
-        .with_file("/usr/lib/liba.so", Elf::lib().needs(&["libb.so", "liba.so"]).build())
+        .with_file(
+            "/usr/lib/liba.so",
+            Elf::lib().needs(&["libb.so", "liba.so"]).build(),
+        )
         .with_file("/usr/lib/libb.so", Elf::lib().needs(&["liba.so"]).build())
         .with_link("/usr/lib/libloop.so", "libloop.so")
         .with_file("/p", Elf::prog().needs(&["liba.so", "libloop.so"]).build());
@@ -128,7 +136,9 @@ fn a_broken_elf_file_is_refused_with_the_loaders_words() {
     let whole = Elf::prog().needs(&["libx.so"]).build();
     for length in [4, 20, 60] {
         let tree = tree().with_file("/p", &whole[..length]);
-        let error = Engine::new(&tree).closure(&RootPath::new("/p")).unwrap_err();
+        let error = Engine::new(&tree)
+            .closure(&RootPath::new("/p"))
+            .unwrap_err();
         assert_eq!(error.to_string(), "/p: file too short");
     }
     let tree = tree().with_file("/p", &whole[..3]);
@@ -231,7 +241,7 @@ fn an_unreadable_directory_is_skipped() {
     fs::write(root.path().join("usr/lib/libx.so"), Elf::lib().build()).unwrap();
     let program = Elf::prog().text(RUNPATH, "/shut").needs(&["libx.so"]);
     fs::write(root.path().join("p"), program.build()).unwrap();
-    fs::set_permissions(root.path().join("shut"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.path().join("shut"), fs::Permissions::from_mode(0o0)).unwrap();
     let tree = InRoot::open(&HostPath::new(root.path())).unwrap();
     assert_eq!(path(&closure(&tree, "/p"), "libx.so"), "/usr/lib/libx.so");
 }

@@ -147,7 +147,10 @@ impl Lab {
     pub(super) fn start(&self, name: &str, library_path: &str) -> Output {
         Command::new(self.path(name))
             .env_clear()
-            .env("LD_LIBRARY_PATH", library_path.replace("@/", &self.text("")))
+            .env(
+                "LD_LIBRARY_PATH",
+                library_path.replace("@/", &self.text("")),
+            )
             .output()
             .unwrap()
     }
@@ -203,7 +206,7 @@ pub(super) fn rule(closure: &Closure, name: &str) -> Option<&'static str> {
     closure
         .objects
         .iter()
-        .find(|object| object.name == name.as_bytes())
+        .find(|object| *object.name == *name.as_bytes())
         .map(|object| object.found_by.word())
 }
 
@@ -212,6 +215,9 @@ pub(super) fn path(closure: &Closure, name: &str) -> String {
     closure
         .objects
         .iter()
-        .find(|object| object.name == name.as_bytes())
-        .map_or_else(|| format!("{name} is not loaded"), |object| object.path.to_string())
+        .find(|object| *object.name == *name.as_bytes())
+        .map_or_else(
+            || format!("{name} is not loaded"),
+            |object| object.path.to_string(),
+        )
 }

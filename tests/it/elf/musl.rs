@@ -28,7 +28,13 @@ fn prog() -> Elf {
 
 #[test]
 fn m01_libc_serves_its_own_names() {
-    let needs = ["libc.so", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"];
+    let needs = [
+        "libc.so",
+        "libm.so.6",
+        "libpthread.so.0",
+        "libdl.so.2",
+        "librt.so.1",
+    ];
     let tree = tree().with_file("/p", prog().needs(&needs).build());
     let closure = Engine::new(&tree).closure(&RootPath::new("/p")).unwrap();
     assert!(closure.objects.is_empty());
@@ -83,7 +89,8 @@ fn m04_library_path_first_then_inherited_rpaths() {
         return;
     }
     let lab = Lab::new("musl-gcc");
-    lab.lib("one/libx.so", &[], &[]).lib("two/libx.so", &[], &[]);
+    lab.lib("one/libx.so", &[], &[])
+        .lib("two/libx.so", &[], &[]);
     lab.prog("rpath", &[OLD, "-Wl,-rpath,@/one"], &["one/libx.so"]);
     let closure = lab.agree_musl("rpath", "@/two");
     assert_eq!(rule(&closure, "libx.so"), Some("library-path"));
@@ -93,10 +100,14 @@ fn m04_library_path_first_then_inherited_rpaths() {
     let closure = lab.agree_musl("inherit", "");
     assert_eq!(rule(&closure, "libx.so"), Some("runpath"));
     // No glibc-hwcaps, no NODEFLIB, no filters.
-    lab.lib("h/liby.so", &["-Wl,-f,libaux.so"], &[]).copy("h/liby.so", "h/glibc-hwcaps/x86-64-v2/liby.so");
+    lab.lib("h/liby.so", &["-Wl,-f,libaux.so"], &[])
+        .copy("h/liby.so", "h/glibc-hwcaps/x86-64-v2/liby.so");
     let flags = ["-Wl,-rpath,@/h", "-Wl,-z,nodefaultlib"];
     lab.prog("plain", &flags, &["h/liby.so"]);
-    assert_eq!(path(&lab.agree_musl("plain", ""), "liby.so"), lab.text("h/liby.so"));
+    assert_eq!(
+        path(&lab.agree_musl("plain", ""), "liby.so"),
+        lab.text("h/liby.so")
+    );
 }
 
 #[test]
@@ -106,7 +117,11 @@ fn m05_other_tokens_make_the_whole_rpath_worthless() {
     }
     let lab = Lab::new("musl-gcc");
     lab.lib("lib/libx.so", &[], &[]);
-    lab.prog("good", &["-Wl,-rpath,${ORIGIN}/none:$ORIGIN/lib"], &["lib/libx.so"]);
+    lab.prog(
+        "good",
+        &["-Wl,-rpath,${ORIGIN}/none:$ORIGIN/lib"],
+        &["lib/libx.so"],
+    );
     let closure = lab.agree_musl("good", "");
     assert!(closure.missing.is_empty());
     assert!(closure.needs_proc);
@@ -127,7 +142,9 @@ fn m06_system_path_file() {
     };
     assert_eq!(found(&base), "/usr/local/lib/libx.so");
     let file = "/etc/ld-musl-x86_64.path";
-    let with_file = base.clone().with_file(file, "/none\n/opt/musl:/usr/local/lib\n");
+    let with_file = base
+        .clone()
+        .with_file(file, "/none\n/opt/musl:/usr/local/lib\n");
     assert_eq!(found(&with_file), "/opt/musl/libx.so");
     // Any error but "no such file" is an empty list.
     let unreadable = base.with_dir(file);
@@ -152,7 +169,8 @@ fn m07_the_first_file_that_opens_is_taken() {
     let lab = Lab::new("musl-gcc");
     lab.lib("good/libx.so", &[], &[]);
     lab.prog("p", &["-Wl,-rpath,@/bad:@/good"], &["good/libx.so"]);
-    lab.copy("good/libx.so", "bad/libx.so").poke("bad/libx.so", 4, 1);
+    lab.copy("good/libx.so", "bad/libx.so")
+        .poke("bad/libx.so", 4, 1);
     let closure = lab.agree_musl("p", "");
     assert_eq!(path(&closure, "libx.so"), lab.text("bad/libx.so"));
     fs::write(lab.path("bad/libx.so"), "no library at all").unwrap();
@@ -165,14 +183,23 @@ fn m08_breadth_first_and_no_preload_file() {
     let tree = tree()
         .with_file("/etc/ld.so.preload", "/lib/libp.so\n")
         .with_file("/lib/libp.so", Elf::lib().build())
-        .with_file("/lib/liba.so", Elf::lib().text(RPATH, "/x").needs(&["libc1.so"]).build())
-        .with_file("/x/libc1.so", Elf::lib().text(RUNPATH, "/y").needs(&["libd.so"]).build())
+        .with_file(
+            "/lib/liba.so",
+            Elf::lib().text(RPATH, "/x").needs(&["libc1.so"]).build(),
+        )
+        .with_file(
+            "/x/libc1.so",
+            Elf::lib().text(RUNPATH, "/y").needs(&["libd.so"]).build(),
+        )
         .with_file("/lib/libb.so", Elf::lib().needs(&["libd.so"]).build())
         .with_file("/lib/libd.so", Elf::lib().build())
         .with_file("/y/libd.so", Elf::lib().build())
         .with_file("/p", prog().needs(&["liba.so", "libb.so"]).build());
     let closure = Engine::new(&tree).closure(&RootPath::new("/p")).unwrap();
-    assert_eq!(names(&closure), ["liba.so", "libb.so", "libc1.so", "libd.so"]);
+    assert_eq!(
+        names(&closure),
+        ["liba.so", "libb.so", "libc1.so", "libd.so"]
+    );
     assert_eq!(path(&closure, "libd.so"), "/lib/libd.so");
     if !need(MUSL) {
         return;
@@ -183,5 +210,8 @@ fn m08_breadth_first_and_no_preload_file() {
     lab.lib("liba.so", &["-Wl,-rpath,@/"], &["libc1.so"]);
     lab.lib("libb.so", &["-Wl,-rpath,@/y"], &["y/libd.so"]);
     lab.prog("p", &["-Wl,-rpath,@/"], &["liba.so", "libb.so"]);
-    assert_eq!(path(&lab.agree_musl("p", ""), "libd.so"), lab.text("y/libd.so"));
+    assert_eq!(
+        path(&lab.agree_musl("p", ""), "libd.so"),
+        lab.text("y/libd.so")
+    );
 }

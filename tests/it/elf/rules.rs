@@ -6,11 +6,11 @@ const SOURCES: [&str; 2] = [include_str!("glibc.rs"), include_str!("musl.rs")];
 fn every_rule_has_a_fixture() {
     let glibc = (1..=12).map(|number| format!("g{number:02}_"));
     let musl = (1..=8).map(|number| format!("m{number:02}_"));
-    let uncovered: Vec<String> = glibc
-        .chain(musl)
-        .filter(|rule| !has_test(rule))
-        .collect();
-    assert!(uncovered.is_empty(), "rules without a fixture: {uncovered:?}");
+    let uncovered: Vec<String> = glibc.chain(musl).filter(|rule| !has_test(rule)).collect();
+    assert!(
+        uncovered.is_empty(),
+        "rules without a fixture: {uncovered:?}"
+    );
 }
 
 /// A function of that name, right under `#[test]`.

@@ -137,7 +137,12 @@ fn compare(mut programs: Vec<PathBuf>) -> usize {
             wrong.push(format!("{}:\n{found:?}\n{truth:?}", program.display()));
         }
     }
-    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {compared}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     compared
 }
 
@@ -214,6 +219,11 @@ fn libraries_of_this_machine_load_what_the_engine_says() {
         }
     }
     eprintln!("compared {compared} libraries");
-    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {compared}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(compared > 100, "only {compared} libraries to compare with");
 }

@@ -160,7 +160,11 @@ impl Elf {
             segment(3, interp_at, interp.len());
         }
         if self.dynamic {
-            segment(2, dynamic_at, if self.dynamic_bytes { dynamic_size } else { 0 });
+            segment(
+                2,
+                dynamic_at,
+                if self.dynamic_bytes { dynamic_size } else { 0 },
+            );
         }
         if self.note.is_some() {
             segment(4, note_at, note.len());
@@ -282,7 +286,9 @@ pub(super) fn cache(entries: &[Entry]) -> Vec<u8> {
         word(&mut out, name);
         word(&mut out, path);
         word(&mut out, 0);
-        let index = entry.level.and_then(|level| levels.iter().position(|it| *it == level));
+        let index = entry
+            .level
+            .and_then(|level| levels.iter().position(|it| *it == level));
         match index {
             Some(index) => {
                 word(&mut out, index);
@@ -293,7 +299,14 @@ pub(super) fn cache(entries: &[Entry]) -> Vec<u8> {
     }
     out.extend_from_slice(&strings);
     let extension_at = out.len();
-    for value in [0xeaa4_2174, 1, 1, 0, extension_at + 24, level_names.len() * 4] {
+    for value in [
+        0xeaa4_2174,
+        1,
+        1,
+        0,
+        extension_at + 24,
+        level_names.len() * 4,
+    ] {
         word(&mut out, value);
     }
     for at in level_names {
