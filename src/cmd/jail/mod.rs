@@ -121,7 +121,8 @@ pub(super) fn wrong_order(verb: &str, dir: &Path, items: &[PathBuf]) -> Option<F
     use crate::root::Tree;
     let last = items.last()?;
     let is_name = !dir.as_os_str().as_bytes().contains(&b'/');
-    let exists = Host.stat(&RootPath::new(std::env::current_dir().ok()?.join(dir)));
+    // The name itself: a link that leads nowhere is a place as well.
+    let exists = Host.lstat(&RootPath::new(std::env::current_dir().ok()?.join(dir)));
     let is_program = is_name
         && exists.is_err()
         && std::env::split_paths(&std::env::var_os("PATH")?).any(|place| {

@@ -51,7 +51,12 @@ pub fn build(wanted: &BTreeMap<RootPath, Wanted>, choices: &Choices) -> JailPlan
     });
     JailPlan {
         steps: steps(stages.into_iter().flatten(), choices),
-        entries: wanted.values().map(|one| one.entry.clone()).collect(),
+        // The top itself may be a mount point, whose owner and mode are somebody else's business.
+        entries: wanted
+            .values()
+            .map(|one| one.entry.clone())
+            .filter(|entry| entry.path != RootPath::root())
+            .collect(),
         dropped: dropped(wanted),
     }
 }

@@ -206,8 +206,8 @@ fn a_directory_that_is_not_free_is_refused_with_the_way_out() {
         .code(125)
         .stderr_has("it is a jail already")
         .stderr_has("newroot jail add empty PROGRAM");
-    symlink("elsewhere", ground.path("link")).unwrap();
-    build("link").code(125).stderr_has("does not exist");
+    symlink("elsewhere", ground.path("dangling")).unwrap();
+    build("dangling").code(125).stderr_has("does not exist");
     assert_eq!(names(&ground.path("full")), ["precious"]);
 }
 
