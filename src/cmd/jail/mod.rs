@@ -46,7 +46,7 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
 /// another directory.
 pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Result<Request> {
     let working = std::env::current_dir()?;
-    let from = options.from.as_deref().unwrap_or(Path::new("/"));
+    let from = options.from.as_deref().unwrap_or_else(|| Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
     let profiles = options.profile.iter().map(|name| {
         // As newroot-profile(5) tells a file from a name.
@@ -110,7 +110,7 @@ pub(super) fn absolute(dir: &HostPath) -> HostPath {
         let above = crate::root::canonical(&Host, &path.parent())?;
         Ok::<_, std::io::Error>(
             path.file_name()
-                .map_or(above.clone(), |name| above.join(name)),
+                .map_or_else(|| above.clone(), |name| above.join(name)),
         )
     });
     HostPath::new(real.map_or(full, |real| real.as_path().to_path_buf()))

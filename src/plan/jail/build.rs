@@ -105,13 +105,14 @@ pub(super) fn create(one: &Wanted, choices: &Choices) -> Vec<FileOp> {
                 path: path.clone(),
                 target: PathBuf::from(OsStr::from_bytes(&target.0)),
             };
-            let like_source = (owner.is_some() || one.modified.is_some()).then(|| FileOp::Finish {
-                path,
-                mode: None,
-                owner,
-                modified: one.modified,
-                like: None,
-            });
+            let like_source =
+                (owner.is_some() || one.modified.is_some()).then_some(FileOp::Finish {
+                    path,
+                    mode: None,
+                    owner,
+                    modified: one.modified,
+                    like: None,
+                });
             std::iter::once(made).chain(like_source).collect()
         }
         EntryKind::Char | EntryKind::Block => {
