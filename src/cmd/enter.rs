@@ -25,6 +25,7 @@ use crate::root::Tree;
 use crate::session::{Live, New, Place};
 use crate::sys;
 use crate::ui::Ui;
+use facts::Root;
 
 /// What was asked for, by options, by words, and by the jail's own manifest or profile.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,9 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         privileged,
     };
     let ready = prepare(&root.tree, &root.path, asked)?;
+    // An open directory would keep the host from unmounting it as long as the session runs.
+    let Root { path, tree, id } = root;
+    drop(tree);
     for note in &ready.plan.notes {
         ui.note(&format!("note: {note}"));
     }
@@ -82,7 +86,7 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         &place()?,
         New {
             kind: "enter",
-            root: root.path.as_path().to_path_buf(),
+            root: path.as_path().to_path_buf(),
             command: args.command.clone(),
         },
     )?;
@@ -90,16 +94,16 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         Ok(namespaces) => namespaces,
         Err(error) => {
             live.finish()?;
-            let what = format!("enter {}", root.path);
+            let what = format!("enter {path}");
             return Err(failure::namespaces(&error, &what).into());
         }
     };
     let visited = Visited {
         root: RootDirectory::Path {
-            path: root.path.clone(),
-            id: root.id,
+            path: path.clone(),
+            id,
         },
-        shown: root.path,
+        shown: path,
         steps: ready.plan.steps,
         is_shell: ready.is_shell,
         namespaces,

@@ -11,6 +11,7 @@
 )]
 
 mod binary;
+mod enter;
 mod export;
 mod fixture;
 mod holder;
@@ -36,6 +37,7 @@ fn all() -> Vec<Trial> {
     [
         selftest::trials(),
         binary::trials(),
+        enter::trials(),
         export::trials(),
         jail::trials(),
     ]

@@ -204,7 +204,8 @@ fn fill(
     if let Some(held) = &files.held {
         held.release()?;
     }
-    Built::new(&dir, content, plan, Counted::of(&files.outcomes)).show_in_memory(ui);
+    let shown = HostPath::new("in memory");
+    Built::new(&shown, content, plan, Counted::of(&files.outcomes)).show_in_memory(ui);
     Ok(())
 }
 
