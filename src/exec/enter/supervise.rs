@@ -48,8 +48,12 @@ pub fn run(
         |inherited| init::live(entry, inherited),
     )?;
     watch.traces.mount_namespace = sys::ns::inode(watch.init, "mnt").ok();
+    // A second mount of sysfs or efivarfs is the same filesystem: not the session's alone.
+    let known = super::mounting::mount_table().unwrap_or_default();
     let recorded = watch.record(live);
     let (ended, told) = watch.to_the_end(recorded, events)?;
+    let is_known = |device: &u64| known.iter().any(|line| line.device == *device);
+    watch.traces.devices.retain(|device| !is_known(device));
     let holders = watch.look_for_holders(live)?;
     Ok(Outcome {
         ended,
