@@ -10,11 +10,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::ImageError;
-use super::entry::{Body, Content, Entry, Image, Lost, Note};
+use super::entry::{Body, Content, Entry, Image, Lost, Note, Xattr};
 use crate::model::{FileId, Kind, Meta, RootPath};
 use crate::root::InRoot;
 use crate::sys::fs::{READ_FLAGS, list_directory, meta_of_fd, read_link_at};
-use crate::sys::tree::{Xattr, open_beneath, xattrs};
+use crate::sys::tree::open_beneath;
+use crate::sys::xattr;
 
 /// What of a root is taken, and how.
 #[derive(Clone, Debug, Default)]
@@ -149,7 +150,17 @@ impl Walk<'_> {
 
     fn xattrs(&self, path: &RootPath) -> io::Result<Vec<Xattr>> {
         let fd = open_beneath(self.root.fd(), path.relative(), READ_FLAGS)?;
-        xattrs(fd, portable)
+        let mut found = Vec::new();
+        let names = xattr::list(&fd).map_err(|error| error.errno)?;
+        for name in names.iter().filter(|name| portable(name.to_bytes())) {
+            // One that vanished in between is left out.
+            if let Some(value) = xattr::get(&fd, name).map_err(|error| error.errno)? {
+                let name = name.to_bytes().to_vec();
+                found.push(Xattr { name, value });
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// What lies under a mount cannot be seen; what is mounted is not part of the root.

@@ -12,10 +12,11 @@ use super::{items, profiles};
 use crate::elf::{cache, cache_write};
 use crate::error::Failure;
 use crate::model::{
-    BindEntry, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request, RootPath,
+    BindEntry, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request, RootPath, Text,
 };
 use crate::plan::jail::{Choices, Facts, Found, Made, Surroundings, Wanted, What, base, wanted};
 use crate::probe::{Accounts, Packages};
+use crate::profile::Profile;
 use crate::root::{self, Host, InRoot, Tree};
 use crate::sys::errno_of;
 
@@ -42,8 +43,8 @@ pub(crate) struct Content {
     /// Host paths to show inside.
     pub(crate) binds: Vec<BindEntry>,
     pub(super) notes: Vec<Note>,
-    /// Profiles that fit a program and were not asked for.
-    pub(super) profiles: Vec<String>,
+    /// Profiles that were not asked for, named as programs that were.
+    pub(super) helpful: Vec<String>,
 }
 
 /// The root that programs come from.
@@ -101,7 +102,6 @@ impl Content {
             let keep = request.keep_privileges;
             profiles::take(&mut gatherer, &mut content, profile, name, keep, &accounts);
         }
-        content.profiles = profiles::unused(request, &loaded);
         content.users.extend(request.users.iter().cloned());
         profiles::check_users(&mut gatherer, &request.users, &accounts);
         if !gatherer.problems.is_empty() {
@@ -120,6 +120,7 @@ impl Content {
         content.notes = std::mem::take(&mut gatherer.notes);
         content.facts = gatherer.finish();
         content.packages = owners(tree, &content.facts);
+        content.helpful = helpful(request, &loaded);
         Ok(content)
     }
 
@@ -146,6 +147,17 @@ impl Content {
             entries: Vec::new(),
         }
     }
+}
+
+fn helpful(request: &Request, loaded: &[Profile]) -> Vec<String> {
+    let items: Vec<String> = request.items.iter().map(Text::shown).collect();
+    let names: Vec<&str> = items
+        .iter()
+        .map(|item| item.rsplit('/').next().unwrap_or(item))
+        .collect();
+    let mut taken = request.profiles.clone();
+    taken.extend(loaded.iter().flat_map(|one| one.include.iter().cloned()));
+    profiles::helpful(&names, &taken)
 }
 
 /// The caller's PATH for `/`; a foreign root has one of its own that nobody has asked.

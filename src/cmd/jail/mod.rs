@@ -51,7 +51,8 @@ pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Re
     let profiles = options.profile.iter().map(|name| {
         // As newroot-profile(5) tells a file from a name.
         if name.contains('/') || name.ends_with(".toml") {
-            working.join(name).display().to_string()
+            let path: PathBuf = working.join(name).components().collect();
+            path.display().to_string()
         } else {
             name.clone()
         }
@@ -127,7 +128,7 @@ pub(super) fn wrong_order(verb: &str, dir: &Path, items: &[PathBuf]) -> Option<F
             Host.stat(&RootPath::new(place.join(dir)))
                 .is_ok_and(|meta| meta.kind == crate::model::Kind::File)
         });
-    let is_file = !is_name && exists.is_ok_and(|meta| meta.kind == crate::model::Kind::File);
+    let is_file = exists.is_ok_and(|meta| meta.kind == crate::model::Kind::File);
     if !(is_program || is_file) {
         return None;
     }

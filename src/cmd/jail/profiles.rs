@@ -6,66 +6,39 @@ use super::content::Content;
 use super::gather::{For, Gatherer, Need};
 use super::items;
 use super::problem::{Note, Problem};
-use crate::error::Failure;
-use crate::model::{BindEntry, Kind, Request, RootPath, Text};
+use crate::cmd::profile::{failure, library};
+use crate::model::{BindEntry, Kind, RootPath, Text};
 use crate::plan::Owner;
 use crate::plan::jail::{Made, MadeWhat};
 use crate::probe::{Accounts, PackageError, Packages};
-use crate::profile::{Library, LoadError, Pattern, Profile};
+use crate::profile::{Pattern, Profile};
 use crate::root::Host;
 
 /// Loads profiles by name or path, each with what it includes.
 pub(super) fn load(names: &[String]) -> anyhow::Result<Vec<Profile>> {
-    let library = library();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let library = library(&Host)?;
     names
         .iter()
-        .map(|name| library.load(name).map_err(|error| failed(name, error)))
+        .map(|name| {
+            library
+                .load(name)
+                .map_err(|error| failure(name, error).into())
+        })
         .collect()
 }
 
-fn library() -> Library<'static> {
-    let working = std::env::current_dir().unwrap_or_default();
-    let (config, home) = (
-        std::env::var_os("XDG_CONFIG_HOME"),
-        std::env::var_os("HOME"),
-    );
-    Library::new(&Host, config.as_deref(), home.as_deref(), &working)
-}
-
-/// Programs that were named, have a profile of their own name, and come without it: their
-/// libraries alone rarely make them run (python3 without its standard library).
-pub(super) fn unused(request: &Request, loaded: &[Profile]) -> Vec<String> {
-    let Ok(names) = library().names() else {
-        return Vec::new();
-    };
-    let base = |item: &Text| {
-        let name = item.0.rsplit(|byte| *byte == b'/').next()?;
-        String::from_utf8(name.to_vec()).ok()
-    };
-    let mut out: Vec<String> = request.items.iter().filter_map(base).collect();
-    out.retain(|name| names.contains(name) && !loaded.iter().any(|one| one.include.contains(name)));
-    out.sort();
-    out.dedup();
-    out
-}
-
-fn failed(name: &str, error: LoadError) -> anyhow::Error {
-    let what = format!("cannot use the profile {name}");
-    match &error {
-        LoadError::Parse(parse) => {
-            let mut failure = Failure::new(what, parse.to_string());
-            failure.details = parse.excerpt();
-            failure.into()
-        }
-        LoadError::NotFound { nearest, .. } => {
-            let mut failure = Failure::new(what, error.to_string());
-            if let Some(near) = nearest {
-                failure = failure.hint("the nearest one", format!("newroot profile show {near}"));
-            }
-            failure.hint("all profiles", "newroot profile list").into()
-        }
-        _ => Failure::new(what, error.to_string()).into(),
-    }
+/// Programs whose names are those of profiles: these know what such a program loads later.
+pub(super) fn helpful(programs: &[&str], taken: &[String]) -> Vec<String> {
+    let names = library(&Host).and_then(|library| Ok(library.names()?));
+    let names = names.unwrap_or_default();
+    programs
+        .iter()
+        .filter(|name| names.contains(**name) && !taken.iter().any(|one| one == **name))
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 /// Gathers everything that one profile names.

@@ -133,7 +133,7 @@ fn summary(dir: &HostPath, plan: &JailPlan, counted: &Counted) -> String {
     }
     parts.push(format!("{} links", kinds(EntryKind::Link)));
     parts.push(format!("{} directories", kinds(EntryKind::Directory)));
-    format!("{dir}: {}", parts.join(", "))
+    format!("jail {dir}: {}", parts.join(", "))
 }
 
 fn left_out(plan: &JailPlan, counted: &Counted) -> Vec<String> {
@@ -171,10 +171,12 @@ fn left_out(plan: &JailPlan, counted: &Counted) -> Vec<String> {
 /// What a program is likely to miss.
 fn advice(content: &Content) -> Vec<String> {
     content
-        .profiles
+        .helpful
         .iter()
         .map(|name| {
-            format!("{name} has more than its libraries: to take that along, add --profile {name}")
+            format!(
+                "{name} loads more when it runs than its ELF file says; --profile {name} brings it"
+            )
         })
         .collect()
 }

@@ -204,7 +204,7 @@ fn fill(
     if let Some(held) = &files.held {
         held.release()?;
     }
-    let shown = HostPath::new("jail in memory");
+    let shown = HostPath::new("in memory");
     Built::new(&shown, content, plan, Counted::of(&files.outcomes)).show_in_memory(ui);
     Ok(())
 }

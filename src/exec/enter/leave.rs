@@ -85,7 +85,10 @@ impl OldRoot {
 /// mounted over it, the tree moves in there, and is pivoted to from there.
 fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> SysResult<()> {
     // Somewhere to mount it first: not `/`, which the tree covers.
-    let place = original.ok_or_else(|| why.clone())?;
+    let place = match original {
+        Some(root) => root,
+        None => InRoot::from_fd(any_directory().ok_or_else(|| why.clone())?),
+    };
     let flags = MountFlags::INERT;
     let stage = sys::mount::new_detached("tmpfs", "newroot", &[], flags)?;
     sys::mount::attach(&stage, place.fd())?;
@@ -106,6 +109,13 @@ fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> 
         return Ok(());
     }
     sys::mount::unmount(Path::new("."), true)
+}
+
+/// A directory of the old root that every system has: for a jail that has no name of its own.
+fn any_directory() -> Option<OwnedFd> {
+    ["/run", "/proc", "/dev", "/tmp"]
+        .iter()
+        .find_map(|path| sys::fs::open_directory_path(CWD, Path::new(path)).ok())
 }
 
 fn open_root() -> SysResult<OwnedFd> {

@@ -114,7 +114,7 @@ fn what_stands_in_the_way_of_a_new_file_stays() {
         .jail(&["update", "j"])
         .run()
         .code(0)
-        .stderr_has("/data/new: was put there by somebody else");
+        .stderr_has("/data/new: something that newroot did not make is in the way");
     assert_eq!(read(&ground, "data/new"), "mine");
 }
 
