@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use super::{enter, root};
 use crate::leak::mounts;
@@ -87,14 +86,10 @@ fn swapped() {
     }
     super::write(root.join("etc/resolv.conf"), "");
     let host = mounts();
-    // The test binary itself swaps: a process of its own, since this one waits for newroot.
-    let mut swapper = Command::new("python3")
-        .args(["-c", SWAPPER])
-        .spawn()
-        .unwrap();
+    let swapper = std::thread::spawn(swap);
     let mut entered = 0;
     let mut tried = 0;
-    while swapper.try_wait().unwrap().is_none() {
+    while !swapper.is_finished() {
         let mode = if tried % 2 == 0 { "pivot" } else { "chroot" };
         let output = enter(&[
             "--mode",
@@ -111,7 +106,7 @@ fn swapped() {
         tried += 1;
         assert_eq!(mounts(), host);
     }
-    assert!(swapper.wait().unwrap().success());
+    swapper.join().unwrap();
     eprintln!("entered {entered} of {tried} times");
     assert!(tried > 20, "only {tried} tries");
     assert!(entered > 0, "never entered");
@@ -120,15 +115,21 @@ fn swapped() {
     assert!(super::records().is_empty());
 }
 
-const SWAPPER: &str = r"
-import ctypes, time
-libc = ctypes.CDLL(None, use_errno=True)
-names = [b'proc', b'sys', b'dev', b'run', b'etc', b'tmp']
-done = 0
-while done < 10000:
-    for name in names:
-        if libc.renameat2(-100, b'/mnt/r/' + name, -100, b'/mnt/r/evil/' + name, 2) == 0:
-            done += 1
-    time.sleep(0.001)
-# An even number of swaps for each leaves everything in its place.
-";
+/// A pause after each round spreads the swaps over as many entries as possible.
+fn swap() {
+    let names = ["proc", "sys", "dev", "run", "etc", "tmp"];
+    let mut done = 0;
+    while done < 10_000 {
+        for name in names {
+            let swapped = rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                format!("/mnt/r/{name}"),
+                rustix::fs::CWD,
+                format!("/mnt/r/evil/{name}"),
+                rustix::fs::RenameFlags::EXCHANGE,
+            );
+            done += usize::from(swapped.is_ok());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}

@@ -95,6 +95,17 @@ fn holder_in_the_namespace() {
 
 fn holder_of_a_file() {
     root();
+    // Somebody who has a file of the host's /sys open holds nothing of the session.
+    let mut bystander = Command::new("sh")
+        .args(["-c", "exec 5</sys/kernel; exec sleep 1000"])
+        .spawn()
+        .unwrap();
+    crate::enter::until("it is open", || {
+        std::fs::metadata(format!("/proc/{}/fd/5", bystander.id())).is_ok()
+    });
+    enter(&["/mnt/r", "ls", "/sys"]).run().code(0).stderr_is("");
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
     let script = "echo ready; sleep 1";
     let run = enter(&["--status", "/mnt/status", "/mnt/r", "sh", "-c", script]);
     let mut child = {
@@ -141,8 +152,12 @@ fn host_unmounts() {
     mount(&["-t", "tmpfs", "disk", "/mnt/disk"]);
     // As on a machine with systemd: everything is shared.
     mount(&["--make-rshared", "/"]);
-    let script = "echo ready; exec sleep 1000";
+    let before = crate::leak::mounts();
+    let script = "mount -t tmpfs inner /tmp; echo ready; exec sleep 1000";
+    let mut pivoted = started(&["/mnt/r", "sh", "-c", script]);
     let mut child = started(&["--mode", "chroot", "/mnt/r", "sh", "-c", script]);
+    // Not even while it runs, and not what the command itself mounts.
+    assert_eq!(crate::leak::mounts(), before);
     let init = child_of(child.id());
     let seen = |pid: u32| {
         let text = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
@@ -152,8 +167,10 @@ fn host_unmounts() {
     let status = Command::new("umount").arg("/mnt/disk").status().unwrap();
     assert!(status.success());
     assert!(!seen(child.id()) && !seen(init));
-    super::signal(&child, rustix::process::Signal::TERM);
-    assert_eq!(code(&mut child), 143);
+    for child in [&mut child, &mut pivoted] {
+        super::signal(child, rustix::process::Signal::TERM);
+        assert_eq!(code(child), 143);
+    }
     // And nothing came back to the host.
     let host = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!host.contains("/mnt/r"), "{host}");

@@ -9,6 +9,7 @@ mod mounts;
 mod resolver;
 mod script;
 mod sessions;
+mod setup;
 mod signals;
 mod status;
 mod terminal;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         resolver::trials(),
         script::trials(),
         sessions::trials(),
+        setup::trials(),
         signals::trials(),
         status::trials(),
         terminal::trials(),

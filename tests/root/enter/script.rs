@@ -7,6 +7,7 @@ use super::enter;
 use crate::fixture;
 use crate::need::Need;
 use crate::run::newroot;
+use crate::strace::as_nobody;
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -17,6 +18,11 @@ pub(super) fn trials() -> Vec<Trial> {
     ];
     vec![
         Trial::new("enter::the_printed_script_does_the_same", needs, same),
+        Trial::new(
+            "enter::the_printed_script_of_a_user",
+            &[Need::Command("busybox"), Need::UserNs],
+            same_as_user,
+        ),
         Trial::new("enter::verbose_shows_the_same_operations", needs, verbose),
         Trial::new("enter::a_dry_run_does_nothing", needs, dry),
     ]
@@ -63,6 +69,27 @@ fn same() {
         let shell = String::from_utf8_lossy(&printed.stdout);
         assert_eq!(real.stdout, shell, "{variant:?}\n{}", script.stdout);
     }
+}
+
+/// The same for a user without rights, whose shell form begins with a user namespace.
+fn same_as_user() {
+    let root = root();
+    for name in ["cut", "wc"] {
+        std::os::unix::fs::symlink("busybox", format!("{root}/bin/{name}")).unwrap();
+    }
+    std::fs::set_permissions("/mnt", std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    // Without sockets and links of the host in between: /sys and /dev come as they are.
+    let words = [
+        root,
+        "sh",
+        "-c",
+        "cut -d' ' -f4-5 /proc/self/mountinfo | sort; id -u",
+    ];
+    let real = as_nobody(enter(&words)).run();
+    real.code(0);
+    let script = as_nobody(newroot([&["-n", "enter"], &words[..]].concat())).run();
+    let shell = as_nobody(newroot(["-c", &script.stdout]).program("/bin/bash")).run();
+    shell.code(0).stdout_is(&real.stdout);
 }
 
 fn verbose() {

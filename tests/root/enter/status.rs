@@ -40,6 +40,11 @@ fn exit_statuses() {
     for (words, expected) in table {
         enter(words).run().code(*expected);
     }
+    // The other name of the verb, and the system's own root.
+    crate::run::newroot(["chroot", "/mnt/r", "sh", "-c", "exit 5"])
+        .run()
+        .code(5);
+    enter(&["/", "sh", "-c", "exit 6"]).run().code(6);
     assert!(super::records().is_empty());
 }
 
