@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::loader::{self, Family, Loader};
+use super::names::{Known, Names, Places};
 use super::object::{self, Object, Refusal, Target};
 use super::types::{Closure, ProgramKind};
 use super::walk::Walk;
@@ -111,21 +112,26 @@ pub(super) enum FileState {
     /// Is there and no use.
     Refused(Refusal),
     /// An ELF object.
-    Object(Arc<Object>),
+    Object(Arc<Known>),
 }
+
+/// The names of the glibc-hwcaps levels below one directory.
+pub(super) type Levels = [Vec<u8>];
 
 /// Answers for one tree; keeps what it has read. A file that changes under it keeps its first
 /// answer.
 pub struct Engine<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) options: Options,
-    files: HashMap<Box<[u8]>, (Arc<[u8]>, FileState)>,
+    files: HashMap<Arc<[u8]>, FileState>,
     by_id: HashMap<FileId, FileState>,
     loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
     caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
     preload: Option<Rc<[Arc<[u8]>]>>,
     pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
-    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<[Vec<u8>]>>>,
+    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
+    pub(super) names: Names,
+    pub(super) places: Places,
     window: Vec<u8>,
 }
 
@@ -158,6 +164,8 @@ impl<'t> Engine<'t> {
             preload: None,
             versions: HashMap::new(),
             listings: RefCell::default(),
+            names: Names::default(),
+            places: Places::default(),
             window: Vec::new(),
         }
     }
@@ -192,7 +200,7 @@ impl<'t> Engine<'t> {
     pub fn object(&mut self, path: &RootPath) -> Result<Arc<Object>, ElfError> {
         let (file, meta) = self.open_program(path)?;
         match self.state_of(&file, &meta) {
-            FileState::Object(object) => Ok(object),
+            FileState::Object(object) => Ok(Arc::clone(&object.object)),
             FileState::Refused(refusal) => Err(ElfError::Refused {
                 path: path.clone(),
                 reason: refusal.reason,
@@ -220,7 +228,7 @@ impl<'t> Engine<'t> {
         Ok((file, meta))
     }
 
-    fn closure_of(&mut self, program: &RootPath, object: &Arc<Object>) -> Closure {
+    fn closure_of(&mut self, program: &RootPath, object: &Arc<Known>) -> Closure {
         let Some(loader) = self.loader_of(object) else {
             return Closure::empty(program.clone(), ProgramKind::Static);
         };
@@ -263,7 +271,7 @@ impl<'t> Engine<'t> {
             FileState::Object(found) => Some(found),
             FileState::Absent(_) | FileState::Refused(_) => None,
         };
-        let family = loader::family(&key.0, interpreter.as_deref());
+        let family = loader::family(&key.0, interpreter.as_deref().map(|it| &**it));
         let loader = Rc::new(Loader::new(family, Arc::clone(&key.0), interpreter, key.1));
         self.loaders.insert(key, Rc::clone(&loader));
         Some(loader)
@@ -284,13 +292,12 @@ impl<'t> Engine<'t> {
 
     /// What is at `path`, looked at once.
     pub(super) fn file(&mut self, path: &[u8]) -> (Arc<[u8]>, FileState) {
-        if let Some((path, state)) = self.files.get(path) {
+        if let Some((path, state)) = self.files.get_key_value(path) {
             return (Arc::clone(path), state.clone());
         }
         let state = self.look(&RootPath::from_bytes(path));
         let shared: Arc<[u8]> = Arc::from(path);
-        self.files
-            .insert(Box::from(path), (Arc::clone(&shared), state.clone()));
+        self.files.insert(Arc::clone(&shared), state.clone());
         (shared, state)
     }
 
@@ -313,7 +320,7 @@ impl<'t> Engine<'t> {
             return state.clone();
         }
         let state = match object::read(file, meta, &mut self.window) {
-            Ok(object) => FileState::Object(Arc::new(object)),
+            Ok(object) => FileState::Object(Arc::new(Known::new(object, &mut self.names))),
             Err(refusal) => FileState::Refused(refusal),
         };
         self.by_id.insert(meta.id, state.clone());
@@ -321,12 +328,12 @@ impl<'t> Engine<'t> {
     }
 
     /// Reads a file as musl does: whatever `e_ident` says, it is for this machine (rule M7).
-    pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Object>> {
+    pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Known>> {
         let file = self.tree.open(&RootPath::from_bytes(path)).ok()?;
         let meta = file.meta().ok().filter(|meta| meta.kind == Kind::File)?;
         object::read_as(&file, &meta, &mut self.window, target)
             .ok()
-            .map(Arc::new)
+            .map(|object| Arc::new(Known::new(object, &mut self.names)))
     }
 
     /// The loader's ld.so.cache, read once.

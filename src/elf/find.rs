@@ -5,7 +5,8 @@ use std::sync::Arc;
 use goblin::elf::header::{ET_DYN, ET_EXEC};
 
 use super::engine::FileState;
-use super::object::{Object, Target};
+use super::names::Known;
+use super::object::Target;
 use super::types::FoundBy;
 
 const ENOENT: i32 = 2;
@@ -20,7 +21,7 @@ pub(super) enum Outcome {
     Found {
         /// As the loader opens it.
         path: Arc<[u8]>,
-        object: Arc<Object>,
+        object: Arc<Known>,
         by: FoundBy,
     },
     /// The loader stops at this file and gives up.
@@ -36,7 +37,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
     /// Take it.
-    Fit(Arc<Object>),
+    Fit(Arc<Known>),
     /// Try the next one.
     Skip,
     /// Leave this list of directories (musl: end the whole search).

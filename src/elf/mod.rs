@@ -16,6 +16,7 @@ mod find;
 mod glibc;
 mod loader;
 mod musl;
+mod names;
 pub mod notes;
 pub mod object;
 mod read;

@@ -255,8 +255,9 @@ fn parse(
     let header = Elf::parse_header(page).map_err(|_ignored| refuse("invalid ELF header"))?;
     let headers = program_headers(page, file, &header, target)
         .ok_or_else(|| refuse("cannot read file data"))?;
-    let early_fault =
-        early.or((header.e_version != 1).then_some("ELF file version does not match current one"));
+    let early_fault = early.or_else(|| {
+        (header.e_version != 1).then_some("ELF file version does not match current one")
+    });
     let mut object = Object {
         id: meta.id,
         mode: meta.mode,
@@ -334,9 +335,8 @@ fn identify(page: &[u8]) -> Result<(Target, Option<&'static str>), Refusal> {
             return Err(refusal);
         }
     };
-    let machine = page
-        .pread_with::<u16>(18, if little { Endian::Little } else { Endian::Big }.into())
-        .unwrap_or(0);
+    let order = if little { Endian::Little } else { Endian::Big };
+    let machine = page.pread_with::<u16>(18, order).unwrap_or(0);
     let fault = if *version != 1 {
         Some("ELF file version ident does not match current one")
     } else if !matches!(abi, 0 | 3) {

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::engine::Engine;
+use super::engine::{Engine, Levels};
 use super::glibc::{base_directory, level_path};
 use super::loader::{Family, Loader};
 use super::types::{FoundBy, Variant};
@@ -52,13 +52,13 @@ pub(super) fn find(engine: &mut Engine<'_>, loader: &Loader, loaded: &Loaded) ->
 }
 
 /// The names below `directory/glibc-hwcaps`, whether this CPU takes them or not.
-fn levels_in(engine: &Engine<'_>, directory: &[u8]) -> Rc<[Vec<u8>]> {
+fn levels_in(engine: &Engine<'_>, directory: &[u8]) -> Rc<Levels> {
     use std::os::unix::ffi::OsStringExt;
     if let Some(known) = engine.listings.borrow().get(directory) {
         return Rc::clone(known);
     }
     let path = RootPath::from_bytes(&[directory, b"/glibc-hwcaps"].concat());
-    let names: Rc<[Vec<u8>]> = engine
+    let names: Rc<Levels> = engine
         .tree
         .list(&path)
         .unwrap_or_default()

@@ -10,7 +10,8 @@ use super::dst;
 use super::engine::Engine;
 use super::find::Outcome;
 use super::loader::{Family, Loader};
-use super::object::{NeedKind, Object};
+use super::names::{Known, NameId};
+use super::object::NeedKind;
 use super::types::{Closure, FoundBy, Interpreter, LoadedObject, Missing, Needer, ProgramKind};
 use super::variants;
 use crate::model::RootPath;
@@ -28,7 +29,7 @@ pub(super) type Dirs = Rc<[Arc<[u8]>]>;
 /// One object in load order.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) object: Arc<Object>,
+    pub(super) object: Arc<Known>,
     /// As the loader opens it.
     pub(super) path: Arc<[u8]>,
     /// The name that was asked for first, and those that led here later.
@@ -70,7 +71,6 @@ pub(super) struct Walk<'e, 't> {
     kind: ProgramKind,
     /// The loader's place in the list, where its file is there.
     interpreter: Option<usize>,
-    preloads: usize,
     origin: OnceCell<Option<Arc<[u8]>>>,
     needs_proc: bool,
     missing: Vec<Missing>,
@@ -82,7 +82,7 @@ impl<'e, 't> Walk<'e, 't> {
         engine: &'e mut Engine<'t>,
         loader: Rc<Loader>,
         program: &RootPath,
-        object: &Arc<Object>,
+        object: &Arc<Known>,
         kind: ProgramKind,
     ) -> Self {
         let mut walk = Self {
@@ -94,12 +94,12 @@ impl<'e, 't> Walk<'e, 't> {
             program: program.clone(),
             kind,
             interpreter: None,
-            preloads: 0,
             origin: OnceCell::new(),
             needs_proc: false,
             missing: Vec::new(),
             reported: HashSet::new(),
         };
+        walk.engine.places.clear();
         let path: Arc<[u8]> = Arc::from(program.as_bytes());
         walk.push(Arc::clone(object), path, Arc::from([]), None, FoundBy::Path);
         walk
@@ -146,9 +146,8 @@ impl<'e, 't> Walk<'e, 't> {
         };
         for name in names.iter().chain(file.iter()) {
             // A preload that cannot be found is a warning, never an error.
-            if self.load(name, PROGRAM, NeedKind::Auxiliary).is_some() {
-                self.preloads = self.loaded.len();
-            }
+            let id = self.engine.names.id(name);
+            self.load(name, id, PROGRAM, NeedKind::Auxiliary);
         }
         let first = 1 + usize::from(self.interpreter.is_some());
         for loaded in self.loaded.iter_mut().skip(first) {
@@ -177,11 +176,11 @@ impl<'e, 't> Walk<'e, 't> {
                 break;
             };
             let mut place = at;
-            for need in &object.needs {
+            for (need, id) in object.needs.iter().zip(&object.needs_ids) {
                 if self.loader.family == Family::Musl && need.kind != NeedKind::Needed {
                     continue;
                 }
-                let Some(found) = self.load(&need.name, index, need.kind) else {
+                let Some(found) = self.load(&need.name, *id, index, need.kind) else {
                     continue;
                 };
                 let new = !set(&mut listed, found);
@@ -207,16 +206,24 @@ impl<'e, 't> Walk<'e, 't> {
     }
 
     /// One needed name of the object at `by`.
-    fn load(&mut self, name: &Arc<[u8]>, by: usize, kind: NeedKind) -> Option<usize> {
-        let expanded;
-        let name = if self.loader.family == Family::Glibc && dst::has_token(name) {
-            expanded = Arc::from(self.expand(name, by)?);
-            &expanded
-        } else {
-            name
-        };
+    fn load(&mut self, name: &Arc<[u8]>, id: NameId, by: usize, kind: NeedKind) -> Option<usize> {
+        if self.loader.family == Family::Glibc && dst::has_token(name) {
+            let expanded: Arc<[u8]> = Arc::from(self.expand(name, by)?);
+            let id = self.engine.names.id(&expanded);
+            return self.load_expanded(&expanded, id, by, kind);
+        }
+        self.load_expanded(name, id, by, kind)
+    }
+
+    fn load_expanded(
+        &mut self,
+        name: &Arc<[u8]>,
+        id: NameId,
+        by: usize,
+        kind: NeedKind,
+    ) -> Option<usize> {
         let known = match self.loader.family {
-            Family::Glibc => self.known_to_glibc(name),
+            Family::Glibc => self.known_to_glibc(name, id),
             Family::Musl => self.known_to_musl(name),
         };
         if let Some(index) = known {
@@ -224,7 +231,7 @@ impl<'e, 't> Walk<'e, 't> {
             return Some(index);
         }
         let outcome = match self.loader.family {
-            Family::Glibc => self.find_by_glibc(name, by),
+            Family::Glibc => self.find_by_glibc(name, id, by),
             Family::Musl => self.find_by_musl(name, by),
         };
         match outcome {
@@ -232,7 +239,7 @@ impl<'e, 't> Walk<'e, 't> {
                 path,
                 object,
                 by: rule,
-            } => Some(self.take(name, by, path, object, rule)),
+            } => Some(self.take(name, id, by, path, object, rule)),
             Outcome::Refused { path, reason } => {
                 if kind != NeedKind::Auxiliary {
                     let refused = Some((RootPath::from_bytes(&path), reason.to_string()));
@@ -252,9 +259,10 @@ impl<'e, 't> Walk<'e, 't> {
     fn take(
         &mut self,
         name: &Arc<[u8]>,
+        id: NameId,
         by: usize,
         path: Arc<[u8]>,
-        object: Arc<Object>,
+        object: Arc<Known>,
         rule: FoundBy,
     ) -> usize {
         if self.interpreter.is_some() && *path == *self.loader.path && rule == FoundBy::Default {
@@ -272,22 +280,28 @@ impl<'e, 't> Walk<'e, 't> {
             if let Some(it) = self.loaded.get_mut(index) {
                 it.aliases.push(Arc::clone(name));
             }
+            self.engine.places.put(id, index);
             self.note_need(index, by);
             return index;
         }
         let index = self.push(object, path, Arc::clone(name), Some(by), rule);
+        self.engine.places.put(id, index);
         self.note_need(index, by);
         index
     }
 
     fn push(
         &mut self,
-        object: Arc<Object>,
+        object: Arc<Known>,
         path: Arc<[u8]>,
         name: Arc<[u8]>,
         parent: Option<usize>,
         by: FoundBy,
     ) -> usize {
+        let index = self.loaded.len();
+        if let Some(soname) = object.soname_id {
+            self.engine.places.put(soname, index);
+        }
         self.loaded.push(Loaded {
             object,
             path,
@@ -299,13 +313,13 @@ impl<'e, 't> Walk<'e, 't> {
             rpath: OnceCell::new(),
             runpath: OnceCell::new(),
         });
-        self.loaded.len() - 1
+        index
     }
 
     fn note_need(&mut self, index: usize, by: usize) {
         if let Some(loaded) = self.loaded.get_mut(index)
+            // An object's needs are looked at in one go.
             && loaded.needed_by.last() != Some(&by)
-            && !loaded.needed_by.contains(&by)
         {
             loaded.needed_by.push(by);
         }
@@ -384,7 +398,7 @@ impl<'e, 't> Walk<'e, 't> {
             needed_by.extend(loaded.needed_by.iter().map(|by| self.needer(*by)));
             closure.objects.push(LoadedObject {
                 path: RootPath::from_bytes(&loaded.path),
-                name: loaded.name.to_vec(),
+                name: Arc::clone(&loaded.name),
                 needed_by,
                 found_by: loaded.by,
                 id: loaded.object.id,

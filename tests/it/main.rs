@@ -12,6 +12,7 @@ mod export;
 mod export_modules;
 mod harness;
 mod help;
+mod jail;
 mod layers;
 mod man;
 mod profile;

@@ -11,9 +11,11 @@
 )]
 
 mod binary;
+mod enter;
 mod export;
 mod fixture;
 mod holder;
+mod jail;
 mod leak;
 #[path = "../it/support/need.rs"]
 mod need;
@@ -32,7 +34,14 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials(), export::trials()].concat()
+    [
+        selftest::trials(),
+        binary::trials(),
+        enter::trials(),
+        export::trials(),
+        jail::trials(),
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {

@@ -14,6 +14,7 @@ mod remove;
 mod report;
 mod show;
 mod survey;
+mod throwaway;
 mod update;
 
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     match &args.action {
         JailAction::Build(args) => build::run(args, globals, ui),
         JailAction::Add(args) => add::run(args, globals, ui),
-        JailAction::Try(_) => Err(Failure::new("jail try", "not built yet").into()),
+        JailAction::Try(args) => throwaway::run(args, globals, ui),
         JailAction::Check(args) => check::run(args, ui),
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
@@ -48,8 +49,10 @@ pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Re
     let from = options.from.as_deref().unwrap_or(Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
     let profiles = options.profile.iter().map(|name| {
-        if name.contains('/') {
-            working.join(name).display().to_string()
+        // As newroot-profile(5) tells a file from a name.
+        if name.contains('/') || name.ends_with(".toml") {
+            let path: PathBuf = working.join(name).components().collect();
+            path.display().to_string()
         } else {
             name.clone()
         }
@@ -125,7 +128,7 @@ pub(super) fn wrong_order(verb: &str, dir: &Path, items: &[PathBuf]) -> Option<F
             Host.stat(&RootPath::new(place.join(dir)))
                 .is_ok_and(|meta| meta.kind == crate::model::Kind::File)
         });
-    let is_file = !is_name && exists.is_ok_and(|meta| meta.kind == crate::model::Kind::File);
+    let is_file = exists.is_ok_and(|meta| meta.kind == crate::model::Kind::File);
     if !(is_program || is_file) {
         return None;
     }

@@ -51,6 +51,7 @@ pub(super) struct Built {
     dir: HostPath,
     summary: String,
     left_out: Vec<String>,
+    advice: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -65,7 +66,19 @@ impl Built {
             dir: dir.clone(),
             summary: summary(dir, plan, &counted),
             left_out: left_out(plan, &counted),
+            advice: advice(content),
             notes: notes(content),
+        }
+    }
+
+    /// The same for a jail that is entered at once: what matters before the prompt appears.
+    pub(super) fn show_in_memory(&self, ui: &Ui) {
+        ui.note(&self.summary);
+        if ui.verbose() {
+            block(ui, "left out", &self.left_out);
+            block(ui, "to know", &self.notes);
+        } else {
+            block(ui, "to know", &self.advice);
         }
     }
 
@@ -155,8 +168,21 @@ fn left_out(plan: &JailPlan, counted: &Counted) -> Vec<String> {
     out
 }
 
+/// What a program is likely to miss.
+fn advice(content: &Content) -> Vec<String> {
+    content
+        .helpful
+        .iter()
+        .map(|name| {
+            format!(
+                "{name} loads more when it runs than its ELF file says; --profile {name} brings it"
+            )
+        })
+        .collect()
+}
+
 fn notes(content: &Content) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut out = advice(content);
     if let Some(program) = content.needs_proc.first() {
         let others = content.needs_proc.len() - 1;
         let and = if others == 0 {

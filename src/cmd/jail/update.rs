@@ -179,7 +179,7 @@ fn report_kept(update: &Update, ui: &Ui) {
             let why = match why {
                 Kept::Edited => "was edited in the jail",
                 Kept::EditedAndUnneeded => "nothing needs it any more, but it was edited",
-                Kept::InTheWay => "was put there by somebody else",
+                Kept::InTheWay => "something that newroot did not make is in the way",
             };
             format!("{path}: {why}")
         })

@@ -14,7 +14,6 @@ use super::mounting::Mounting;
 use crate::model::{MountFlags, MountLine, RootPath, parse_mountinfo};
 use crate::plan::Mode;
 use crate::root::{Host, InRoot, read};
-use crate::sys::mount::legacy;
 use crate::sys::{self, SysError, SysResult};
 
 /// The mounts of the old root, read before anything is changed.
@@ -95,8 +94,8 @@ fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> 
     sys::file::make_directory(&stage, inside, 0o700)?;
     let target = sys::fs::open_directory_path(&stage, inside)
         .map_err(|error| SysError::from_io("openat", format_args!("{inside:?}"), &error))?;
-    legacy::relocate(tree.fd(), &sys::mount::name_of(&target))?;
-    legacy::relocate(&stage, Path::new("/"))?;
+    sys::mount::attach(tree.fd(), target)?;
+    sys::mount::attach_over_root(&stage)?;
     sys::ns::change_directory(&stage)?;
     sys::ns::change_root_here()?;
     drop(stage);

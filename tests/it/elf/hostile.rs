@@ -241,7 +241,7 @@ fn an_unreadable_directory_is_skipped() {
     fs::write(root.path().join("usr/lib/libx.so"), Elf::lib().build()).unwrap();
     let program = Elf::prog().text(RUNPATH, "/shut").needs(&["libx.so"]);
     fs::write(root.path().join("p"), program.build()).unwrap();
-    fs::set_permissions(root.path().join("shut"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.path().join("shut"), fs::Permissions::from_mode(0o0)).unwrap();
     let tree = InRoot::open(&HostPath::new(root.path())).unwrap();
     assert_eq!(path(&closure(&tree, "/p"), "libx.so"), "/usr/lib/libx.so");
 }
