@@ -211,6 +211,7 @@ fn debians_cross_libraries_are_a_root() {
     let root = "/usr/aarch64-linux-gnu";
     let needs = [
         Need::Command("aarch64-linux-gnu-gcc"),
+        Need::Command("qemu-aarch64-static"),
         Need::File("/usr/aarch64-linux-gnu/lib/libc.so.6"),
     ];
     if !need(&needs) {
@@ -236,6 +237,20 @@ fn debians_cross_libraries_are_a_root() {
     assert_eq!(closure.objects[0].found_by.word(), "default");
     let loader = closure.interpreter.unwrap();
     assert!(loader.present && !loader.needed_by.is_empty());
+    // The truth: that loader itself, run by qemu, which puts -L before every path.
+    let output = std::process::Command::new("qemu-aarch64-static")
+        .arg("-L")
+        .arg(copy.path())
+        .args(["-E", "LD_TRACE_LOADED_OBJECTS=1"])
+        .arg(copy.path().join("bin/p"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let loaded: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(" => ").nth(1)?.split(" (0x").next())
+        .collect();
+    assert_eq!(loaded, ["/lib/libc.so.6"], "{output:?}");
 }
 
 /// A file that lost its permission to be read: the loader skips it, and so do we (root reads
