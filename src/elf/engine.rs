@@ -10,6 +10,7 @@ use super::cache::Cache;
 use super::loader::{self, Family, Loader};
 use super::names::{Known, Names, Places};
 use super::object::{self, Object, Refusal, Target};
+use super::read::Scratch;
 use super::types::{Closure, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
@@ -123,7 +124,7 @@ pub(super) type Levels = [Vec<u8>];
 pub struct Engine<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) options: Options,
-    files: HashMap<Arc<[u8]>, FileState>,
+    files: HashMap<Box<[u8]>, (RootPath, FileState)>,
     by_id: HashMap<FileId, FileState>,
     loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
     caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
@@ -132,7 +133,7 @@ pub struct Engine<'t> {
     pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
     pub(super) names: Names,
     pub(super) places: Places,
-    window: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -166,7 +167,7 @@ impl<'t> Engine<'t> {
             listings: RefCell::default(),
             names: Names::default(),
             places: Places::default(),
-            window: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -237,9 +238,11 @@ impl<'t> Engine<'t> {
         } else {
             ProgramKind::Library
         };
+        // musl does not look at symbol versions.
+        let versions = self.options.versions && loader.family == Family::Glibc;
         let walk = Walk::new(self, loader, program, object, kind);
         let mut finished = walk.run();
-        if self.options.versions {
+        if versions {
             finished.closure.versions = versions::check(self, &finished);
         }
         if self.options.notes {
@@ -291,14 +294,14 @@ impl<'t> Engine<'t> {
     }
 
     /// What is at `path`, looked at once.
-    pub(super) fn file(&mut self, path: &[u8]) -> (Arc<[u8]>, FileState) {
-        if let Some((path, state)) = self.files.get_key_value(path) {
-            return (Arc::clone(path), state.clone());
+    pub(super) fn file(&mut self, path: &[u8]) -> (RootPath, FileState) {
+        if let Some(known) = self.files.get(path) {
+            return known.clone();
         }
-        let state = self.look(&RootPath::from_bytes(path));
-        let shared: Arc<[u8]> = Arc::from(path);
-        self.files.insert(Arc::clone(&shared), state.clone());
-        (shared, state)
+        let shared = RootPath::from_bytes(path);
+        let known = (shared.clone(), self.look(&shared));
+        self.files.insert(Box::from(path), known.clone());
+        known
     }
 
     fn look(&mut self, path: &RootPath) -> FileState {
@@ -319,7 +322,7 @@ impl<'t> Engine<'t> {
         if let Some(state) = self.by_id.get(&meta.id) {
             return state.clone();
         }
-        let state = match object::read(file, meta, &mut self.window) {
+        let state = match object::read(file, meta, &mut self.scratch) {
             Ok(object) => FileState::Object(Arc::new(Known::new(object, &mut self.names))),
             Err(refusal) => FileState::Refused(refusal),
         };
@@ -331,7 +334,7 @@ impl<'t> Engine<'t> {
     pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Known>> {
         let file = self.tree.open(&RootPath::from_bytes(path)).ok()?;
         let meta = file.meta().ok().filter(|meta| meta.kind == Kind::File)?;
-        object::read_as(&file, &meta, &mut self.window, target)
+        object::read_as(&file, &meta, &mut self.scratch, target)
             .ok()
             .map(|object| Arc::new(Known::new(object, &mut self.names)))
     }

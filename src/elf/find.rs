@@ -8,6 +8,7 @@ use super::engine::FileState;
 use super::names::Known;
 use super::object::Target;
 use super::types::FoundBy;
+use crate::model::RootPath;
 
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
@@ -20,13 +21,13 @@ pub(super) enum Outcome {
     /// This file.
     Found {
         /// As the loader opens it.
-        path: Arc<[u8]>,
+        path: RootPath,
         object: Arc<Known>,
         by: FoundBy,
     },
     /// The loader stops at this file and gives up.
     Refused {
-        path: Arc<[u8]>,
+        path: RootPath,
         reason: &'static str,
     },
     /// Nothing.

@@ -12,6 +12,7 @@ use super::loader::{Facts, Loader, SubDirs};
 use super::names::NameId;
 use super::types::FoundBy;
 use super::walk::{Dirs, PROGRAM, Walk, directory_of};
+use crate::model::RootPath;
 
 /// How far a list of directories led.
 enum Step {
@@ -31,7 +32,7 @@ impl Walk<'_, '_> {
         self.loaded.iter().enumerate().find_map(|(index, loaded)| {
             let known = index != PROGRAM
                 && (*loaded.name == *name
-                    || *loaded.path == *name
+                    || loaded.path.as_bytes() == name
                     || loaded.aliases.iter().any(|alias| **alias == *name));
             let is = known || loaded.object.soname.as_deref() == Some(name);
             is.then_some(index)
@@ -371,7 +372,7 @@ impl Walk<'_, '_> {
     }
 }
 
-fn end(path: Arc<[u8]>, verdict: Verdict, by: FoundBy) -> Step {
+fn end(path: RootPath, verdict: Verdict, by: FoundBy) -> Step {
     match verdict {
         Verdict::Fit(object) => Step::End(Outcome::Found { path, object, by }),
         Verdict::Fatal(reason) => Step::End(Outcome::Refused { path, reason }),
@@ -381,7 +382,7 @@ fn end(path: Arc<[u8]>, verdict: Verdict, by: FoundBy) -> Step {
 
 /// Whether a path lies below a default directory once `.` and `..` are folded.
 fn trusted(path: &[u8], facts: &Facts) -> bool {
-    let folded = crate::model::RootPath::from_bytes(path).normalized();
+    let folded = RootPath::from_bytes(path).normalized();
     facts.system_dirs.iter().any(|dir| {
         folded
             .as_bytes()

@@ -27,7 +27,7 @@ pub(super) fn find(engine: &mut Engine<'_>, loader: &Loader, loaded: &Loaded) ->
             found.push(Variant { path, level });
         }
     };
-    let directory = base_directory(&loaded.path).to_vec();
+    let directory = base_directory(loaded.path.as_bytes()).to_vec();
     add(engine, [&directory, &b"/"[..], &loaded.name].concat(), None);
     for level in levels_in(engine, &directory).iter() {
         add(

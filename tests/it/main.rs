@@ -15,6 +15,7 @@ mod help;
 mod jail;
 mod layers;
 mod man;
+mod packages;
 mod profile;
 mod support;
 mod tree;

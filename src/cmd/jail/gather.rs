@@ -297,14 +297,14 @@ impl<'t> Gatherer<'t> {
                 self.take_closure(closure, part);
             }
         }
-        if let Some(interpreter) = &closure.interpreter {
-            if !interpreter.present || self.want(&interpreter.path, part).is_err() {
-                self.missing(Problem::NoLoader {
-                    program: closure.program.clone(),
-                    loader: interpreter.path.clone(),
-                    need: who.need,
-                });
-            }
+        if let Some(interpreter) = &closure.interpreter
+            && (!interpreter.present || self.want(&interpreter.path, part).is_err())
+        {
+            self.missing(Problem::NoLoader {
+                program: closure.program.clone(),
+                loader: interpreter.path.clone(),
+                need: who.need,
+            });
         }
         for object in &closure.objects {
             self.by_cache |= object.found_by == FoundBy::Cache;

@@ -46,7 +46,7 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
 /// another directory.
 pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Result<Request> {
     let working = std::env::current_dir()?;
-    let from = options.from.as_deref().unwrap_or(Path::new("/"));
+    let from = options.from.as_deref().unwrap_or_else(|| Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
     let profiles = options.profile.iter().map(|name| {
         // As newroot-profile(5) tells a file from a name.
@@ -110,7 +110,7 @@ pub(super) fn absolute(dir: &HostPath) -> HostPath {
         let above = crate::root::canonical(&Host, &path.parent())?;
         Ok::<_, std::io::Error>(
             path.file_name()
-                .map_or(above.clone(), |name| above.join(name)),
+                .map_or_else(|| above.clone(), |name| above.join(name)),
         )
     });
     HostPath::new(real.map_or(full, |real| real.as_path().to_path_buf()))
@@ -121,7 +121,8 @@ pub(super) fn wrong_order(verb: &str, dir: &Path, items: &[PathBuf]) -> Option<F
     use crate::root::Tree;
     let last = items.last()?;
     let is_name = !dir.as_os_str().as_bytes().contains(&b'/');
-    let exists = Host.stat(&RootPath::new(std::env::current_dir().ok()?.join(dir)));
+    // The name itself: a link that leads nowhere is a place as well.
+    let exists = Host.lstat(&RootPath::new(std::env::current_dir().ok()?.join(dir)));
     let is_program = is_name
         && exists.is_err()
         && std::env::split_paths(&std::env::var_os("PATH")?).any(|place| {

@@ -205,7 +205,8 @@ fn fill(
         held.release()?;
     }
     let shown = HostPath::new("in memory");
-    Built::new(&shown, content, plan, Counted::of(&files.outcomes)).show_in_memory(ui);
+    let counted = Counted::of(&files.outcomes);
+    Built::new(&shown, content, plan, &counted, ui.verbose()).show_in_memory(ui);
     Ok(())
 }
 

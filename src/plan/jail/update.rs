@@ -61,7 +61,9 @@ pub fn update(
         finishing: Vec::new(),
     };
     for one in wanted.values() {
-        work.bring(one);
+        if one.entry.path != RootPath::root() {
+            work.bring(one);
+        }
     }
     work.take_away(wanted);
     work.finishing.reverse();

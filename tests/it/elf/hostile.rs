@@ -9,7 +9,7 @@ use newroot::root::{InRoot, Mem, Tree};
 use proptest::prelude::*;
 
 use super::lab::{names, path};
-use super::writer::{AARCH64, Elf, NEEDED, RPATH, RUNPATH, loader};
+use super::writer::{AARCH64, AUXILIARY, Elf, FILTER, NEEDED, RPATH, RUNPATH, loader};
 use crate::support::{Need, need};
 
 fn tree() -> Mem {
@@ -98,6 +98,16 @@ fn libraries_that_need_each_other_end() {
     let closure = closure(&tree, "/p");
     assert_eq!(names(&closure), ["liba.so", "libb.so"]);
     assert_eq!(closure.missing.len(), 1);
+}
+
+#[test]
+fn filters_of_each_other_end() {
+    let filter = |name: &str| Elf::lib().text(AUXILIARY, name).text(FILTER, name).build();
+    let tree = tree()
+        .with_file("/usr/lib/liba.so", filter("libb.so"))
+        .with_file("/usr/lib/libb.so", filter("liba.so"))
+        .with_file("/p", Elf::prog().needs(&["liba.so"]).build());
+    assert_eq!(names(&closure(&tree, "/p")), ["liba.so", "libb.so"]);
 }
 
 #[test]

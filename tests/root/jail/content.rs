@@ -132,7 +132,7 @@ fn root_copies_what_others_own() {
     fs::create_dir_all("/tmp/from/shut").unwrap();
     fs::write("/tmp/from/shut/file", "x").unwrap();
     fs::set_permissions("/tmp/from/shut", fs::Permissions::from_mode(0o500)).unwrap();
-    fs::set_permissions("/tmp/from/shut/file", fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions("/tmp/from/shut/file", fs::Permissions::from_mode(0o000)).unwrap();
     command(&["chown", "-R", "65534:65534", "/tmp/from"]);
     // A user may neither write into such a directory nor read such a file.
     as_nobody(jail(&["build", "j", "/tmp/from"]))

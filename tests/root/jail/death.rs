@@ -143,9 +143,7 @@ fn told_to_stop() {
     for number in 0..6_u8 {
         fs::write(format!("/tmp/from/{number}"), vec![number; 8 << 20]).unwrap();
     }
-    signalled(build("j"), "memfd_create", "SIGTERM", 1)
-        .run()
-        .code(143);
+    signalled(build("j"), "pipe2", "SIGTERM", 1).run().code(143);
     nothing_left(&["from"]);
 }
 

@@ -113,7 +113,7 @@ fn variants() {
         "env",
         "-i",
         "LD_LIBRARY_PATH=/opt/odd",
-        "chroot",
+        "/usr/sbin/chroot",
         "/tmp/j",
         "/bin/prog",
     ];

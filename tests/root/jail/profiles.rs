@@ -46,7 +46,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     (
         "rescue-tools",
         &["mke2fs", "-n", "/etc/image"],
-        "Filesystem UUID",
+        "Creating filesystem",
     ),
     ("shell", &["bash", "-c", "echo $((6 * 7))"], "42"),
     (
@@ -111,6 +111,7 @@ fn every_profile() {
         std::fs::write("/tmp/j/etc/main.c", "int main(void) { return 0; }\n").unwrap();
         let image = std::fs::File::create("/tmp/j/etc/image").unwrap();
         image.set_len(8 << 20).unwrap();
+        drop(image);
         let output = works("/tmp/j", argv);
         assert!(output.contains(expected), "{name}: {output}");
         jail(&["remove", "--all", "j"])
