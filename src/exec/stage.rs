@@ -16,9 +16,10 @@ use rustix::io::Errno;
 
 use super::ExecError;
 use super::clear::{names, remove_tree};
+use super::sessions::{Fate, clean_up};
 use crate::model::{HostPath, Kind, MANIFEST};
 use crate::root::{InRoot, TreeFile};
-use crate::session::{Item, ItemId, Live, New, Place, SessionError};
+use crate::session::{Item, ItemId, Live, New, Place, SessionError, list};
 use crate::sys::{SysError, SysResult, errno_of, file, fs};
 
 /// Begins the name of every staging directory (as [`Live::staging_name`] makes them).
@@ -27,6 +28,8 @@ const PREFIX: &[u8] = b".newroot-";
 const MARKER: &str = ".newroot-stage";
 /// In the staging directory: the names that are being renamed into a mount point.
 const MOVING: &str = ".newroot-moving";
+/// The verb in the record.
+const KIND: &str = "build";
 /// A file system's own directory, in a mount point that is empty otherwise.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -95,15 +98,16 @@ impl Staging {
         let (home, site, for_name) = survey(dir)?;
         // Held until this function returns: two who begin at once see each other's directory.
         let _turn = turn(&home)?;
-        clear_leftovers(&home, &for_name)?;
-        check_empty(&home, &site)?;
         let absolute = absolute(&home)?;
         let root = match &site {
             Site::New { name } | Site::Empty { name } => absolute.join(name),
             Site::Inside => absolute.clone(),
         };
+        clear_leftovers(&home, &for_name)?;
+        clear_records(place, &root)?;
+        check_empty(&home, &site)?;
         let new = New {
-            kind: "build",
+            kind: KIND,
             root,
             command: Vec::new(),
         };
@@ -360,6 +364,38 @@ fn clear_leftovers(home: &OwnedFd, for_name: &Path) -> Result<(), StageError> {
             take_back(home, &directory).map_err(StageError::Leftover)?;
         }
         remove_tree(home, &name).map_err(StageError::Leftover)?;
+    }
+    Ok(())
+}
+
+/// Ends the records of killed builds of the same directory, with what they name.
+fn clear_records(place: &Place, root: &Path) -> Result<(), StageError> {
+    // A record that cannot be read is for `cleanup` to tell.
+    let (entries, _unreadable) = list(place)?;
+    for entry in entries {
+        let record = &entry.record;
+        if entry.alive || record.kind != KIND || record.root != root {
+            continue;
+        }
+        for fate in clean_up(place, &record.id)?.into_iter().flatten() {
+            if let Fate::Failed(error) = fate {
+                return Err(StageError::Leftover(error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes back what was moved out of a staging directory that is about to be removed.
+///
+/// # Errors
+/// What could not be removed.
+pub(super) fn undo_move(home: &OwnedFd, name: &Path) -> Result<(), ExecError> {
+    let Ok(directory) = file::open_directory(home, name) else {
+        return Ok(());
+    };
+    if read_small(&directory, MARKER).as_deref() == Some(b".".as_slice()) {
+        take_back(home, &directory)?;
     }
     Ok(())
 }

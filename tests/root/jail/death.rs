@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{is_there, jail, names};
 use crate::need::Need;
-use crate::run::Run;
+use crate::run::{Run, newroot};
 use crate::strace::with_fault;
 use crate::trial::Trial;
 
@@ -16,6 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
             &strace,
             killed,
         ),
+        Trial::new("jail::killed_and_cleaned_up", &strace, cleaned_up),
         Trial::new(
             "jail::killed_in_a_mount_point",
             &strace,
@@ -76,19 +77,39 @@ fn killed() {
         assert!(!is_there("/tmp/j"), "{call} {when}");
         build("j").run().code(0);
         jail(&["check", "j"]).run().code(0);
-        let left: Vec<String> = names("/tmp")
-            .into_iter()
-            .filter(|name| name != "from" && name != "j")
-            .collect();
-        // What was made before it carried the marker is left to `cleanup`, which has the record.
-        assert!(left.len() <= 1, "{call} {when}: {left:?}");
-        for name in left {
-            let inside = names(&format!("/tmp/{name}"));
-            assert!(inside.len() <= 1, "{call} {when}: {inside:?}");
-            fs::remove_dir_all(format!("/tmp/{name}")).unwrap();
-        }
+        nothing_left(&["from", "j"]);
+        assert_eq!(names("/run/newroot"), [""; 0], "{call} {when}");
         jail(&["remove", "j"]).run().code(0);
     }
+}
+
+/// `cleanup` does the same without another build.
+fn cleaned_up() {
+    source();
+    fs::create_dir("/mnt/j").unwrap();
+    super::command(&["mount", "-t", "tmpfs", "tmpfs", "/mnt/j"]);
+    for dir in ["/tmp/j", "/mnt/j"] {
+        for (call, when) in [
+            ("mkdirat", 1),
+            ("mkdirat", 4),
+            ("renameat2", 1),
+            ("renameat2", 3),
+        ] {
+            let ended = signalled(build(dir), call, "SIGKILL", when).run();
+            if dir == "/tmp/j" && when == 3 {
+                // One rename is all it takes there.
+                ended.code(0);
+                jail(&["remove", dir]).run().code(0);
+                continue;
+            }
+            ended.code(137);
+            newroot(["cleanup"]).run().code(0);
+            assert_eq!(names("/run/newroot"), [""; 0], "{dir} {call} {when}");
+            nothing_left(&["from"]);
+            assert_eq!(names("/mnt/j"), [""; 0], "{dir} {call} {when}");
+        }
+    }
+    super::command(&["umount", "/mnt/j"]);
 }
 
 fn killed_in_a_mount_point() {
