@@ -146,7 +146,7 @@ fn remove_staging(path: &Path, id: Option<FileId>) -> Fate {
     if !same {
         return Fate::Nothing;
     }
-    match super::stage::undo_move(&parent, name).and_then(|()| remove_tree(&parent, name)) {
+    match super::leftover::undo_move(&parent, name).and_then(|()| remove_tree(&parent, name)) {
         Ok(()) => Fate::Undone(format!("removed {}", path.display())),
         Err(error) => Fate::Failed(error),
     }
