@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{child_of, code, root, signal, started, until};
+use super::{child_of, code, enter, root, signal, started, until};
 use crate::need::Need;
 use crate::run::newroot;
 use crate::trial::Trial;
@@ -14,6 +14,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("enter::a_deaf_program_is_killed", needs, deaf),
         Trial::new("enter::sighup_spares_a_command", needs, hup),
         Trial::new("enter::sigkill_leaves_nothing", needs, kill),
+        Trial::new("enter::sigterm_at_any_moment", needs, at_any_moment),
         Trial::new("enter::other_signals_are_passed_on", needs, others),
     ]
 }
@@ -87,4 +88,22 @@ fn others() {
         until(name, || got().contains(name));
     }
     assert_eq!(code(&mut child), 0);
+}
+
+/// At any moment from its start on: it ends as it was told, and leaves nothing.
+fn at_any_moment() {
+    root();
+    for step in 0..60 {
+        let run = enter(&["/mnt/r", "sh", "-c", "while :; do sleep 1; done"]);
+        let mut child = run.spawn(
+            std::process::Stdio::null(),
+            std::process::Stdio::null(),
+            std::process::Stdio::null(),
+        );
+        std::thread::sleep(std::time::Duration::from_micros(500 * step));
+        signal(&child, Signal::TERM);
+        assert_eq!(code(&mut child), 143, "{step}");
+        newroot(["cleanup"]).run().code(0);
+        assert!(super::records().is_empty(), "{step}");
+    }
 }
