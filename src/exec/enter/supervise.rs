@@ -253,11 +253,11 @@ impl Watch {
 
     /// The session shall end: asked once, then the init is killed, and everything with it.
     fn end(&mut self, signal: i32) {
-        if self.told.is_some() || !self.started {
-            self.told = self.told.or(Some(signal));
+        if self.told.is_some() {
             self.deadline = Some(Instant::now());
             return;
         }
+        // Whether the program runs by now is known to the init: it starts none after this order.
         self.told = Some(signal);
         self.deadline = Some(Instant::now() + ENDING);
         tell(&self.wire, &Order::Signal(signal));

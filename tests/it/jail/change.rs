@@ -37,7 +37,7 @@ fn check_says_what_differs_and_what_was_added() {
             "content  /data/a\nadded    /data/added\nmode     /data/b  {mode:04o} is 0600\n\
              missing  /data/sub/c\n"
         ))
-        .stderr_has("3 differences, 1 added")
+        .stderr_has("3 different, 1 added")
         .stderr_has("newroot jail update j");
     let json = ground.jail(&["check", "--json", "j"]).run();
     json.code(1);

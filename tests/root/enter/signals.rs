@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{child_of, code, root, signal, started, until};
+use super::{child_of, code, enter, root, signal, started, until};
 use crate::need::Need;
 use crate::run::newroot;
 use crate::trial::Trial;
@@ -14,6 +14,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("enter::a_deaf_program_is_killed", needs, deaf),
         Trial::new("enter::sighup_spares_a_command", needs, hup),
         Trial::new("enter::sigkill_leaves_nothing", needs, kill),
+        Trial::new("enter::sigterm_at_any_moment", needs, at_any_moment),
         Trial::new("enter::other_signals_are_passed_on", needs, others),
     ]
 }
@@ -49,14 +50,12 @@ fn deaf() {
 
 fn hup() {
     root();
-    let script = "trap 'echo hup > /tmp/hup' HUP; echo ready; while [ ! -e /tmp/go ]; do sleep 0.05; done; exit 6";
+    let script = "trap 'echo hup > /tmp/hup' HUP; echo ready; while :; do sleep 0.05; done";
     let mut child = started(&["/mnt/r", "sh", "-c", script]);
     signal(&child, Signal::HUP);
-    // What is sent after it is handled after it.
+    // Handled in the order of their numbers: had SIGHUP ended the session, it would say 129.
     signal(&child, Signal::USR1);
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    assert!(child.try_wait().unwrap().is_some() || !gone(child.id()));
-    code(&mut child);
+    assert_eq!(code(&mut child), 138);
     assert!(std::fs::metadata("/mnt/r/tmp/hup").is_err());
 }
 
@@ -89,4 +88,22 @@ fn others() {
         until(name, || got().contains(name));
     }
     assert_eq!(code(&mut child), 0);
+}
+
+/// At any moment from its start on: it ends as it was told, and leaves nothing.
+fn at_any_moment() {
+    root();
+    for step in 0..60 {
+        let run = enter(&["/mnt/r", "sh", "-c", "while :; do sleep 1; done"]);
+        let mut child = run.spawn(
+            std::process::Stdio::null(),
+            std::process::Stdio::null(),
+            std::process::Stdio::null(),
+        );
+        std::thread::sleep(std::time::Duration::from_micros(500 * step));
+        signal(&child, Signal::TERM);
+        assert_eq!(code(&mut child), 143, "{step}");
+        newroot(["cleanup"]).run().code(0);
+        assert!(super::records().is_empty(), "{step}");
+    }
 }

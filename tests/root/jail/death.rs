@@ -59,6 +59,12 @@ fn nothing_left(in_tmp: &[&str]) {
     assert_eq!(names("/tmp"), in_tmp);
 }
 
+/// `cleanup` leaves no record of a dead session.
+fn cleaned() {
+    newroot(["cleanup"]).run().code(0);
+    assert_eq!(names("/run/newroot"), [""; 0]);
+}
+
 fn killed() {
     source();
     let places = [
@@ -103,8 +109,7 @@ fn cleaned_up() {
                 continue;
             }
             ended.code(137);
-            newroot(["cleanup"]).run().code(0);
-            assert_eq!(names("/run/newroot"), [""; 0], "{dir} {call} {when}");
+            cleaned();
             nothing_left(&["from"]);
             assert_eq!(names("/mnt/j"), [""; 0], "{dir} {call} {when}");
         }
@@ -125,6 +130,7 @@ fn killed_in_a_mount_point() {
         jail(&["check", "/mnt/j"]).run().code(0);
         jail(&["remove", "/mnt/j"]).run().code(0);
         assert_eq!(names("/mnt/j"), [""; 0], "{when}");
+        assert_eq!(names("/run/newroot"), [""; 0], "{when}");
     }
     super::command(&["umount", "/mnt/j"]);
 }
