@@ -5,7 +5,11 @@
 //! `io::Result` (a bare errno, no allocation); calls that change something return
 //! [`SysError`], which prints the whole call with its arguments.
 
+pub mod block;
+pub mod btrfs;
 mod error;
 pub mod fs;
+pub mod fsmount;
+pub mod loopdev;
 
 pub use error::{SysError, SysResult, describe, errno_of};
