@@ -117,7 +117,6 @@ fn push(
 #[cfg(test)]
 mod tests {
     use super::super::read;
-    use super::*;
 
     fn put(bytes: &mut [u8], sector: usize, slot: usize, code: u8, start: u32, count: u32) {
         let at = sector * 512 + 446 + 16 * slot;
