@@ -182,7 +182,10 @@ fn value(tree: &dyn Tree, path: &RootPath) -> Option<u64> {
 
 fn names(tree: &dyn Tree, path: &RootPath) -> Vec<String> {
     let names = tree.list(path).unwrap_or_default();
-    names.iter().map(|name| name.to_string_lossy().into_owned()).collect()
+    names
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// The disks at the bottom of `name`, itself when it is one.
@@ -225,7 +228,10 @@ mod tests {
             .with_link("/sys/class/block/sda", "../../devices/pci/block/sda")
             .with_link("/sys/class/block/sda2", "../../devices/pci/block/sda/sda2")
             .with_link("/sys/class/block/dm-0", "../../devices/virtual/block/dm-0")
-            .with_link("/sys/class/block/loop0", "../../devices/virtual/block/loop0")
+            .with_link(
+                "/sys/class/block/loop0",
+                "../../devices/virtual/block/loop0",
+            )
             .with_file("/sys/devices/pci/block/sda/dev", "8:0\n")
             .with_file("/sys/devices/pci/block/sda/size", "2048\n")
             .with_file("/sys/devices/pci/block/sda/removable", "1\n")
@@ -238,7 +244,10 @@ mod tests {
             .with_file("/sys/devices/virtual/block/dm-0/dev", "253:0\n")
             .with_file("/sys/devices/virtual/block/dm-0/size", "1000\n")
             .with_file("/sys/devices/virtual/block/dm-0/dm/name", "web03_crypt\n")
-            .with_file("/sys/devices/virtual/block/dm-0/dm/uuid", "CRYPT-LUKS2-91bc-web03_crypt\n")
+            .with_file(
+                "/sys/devices/virtual/block/dm-0/dm/uuid",
+                "CRYPT-LUKS2-91bc-web03_crypt\n",
+            )
             .with_dir("/sys/devices/virtual/block/dm-0/slaves/sda2")
             .with_file("/sys/devices/virtual/block/loop0/dev", "7:0\n")
             .with_file("/sys/devices/virtual/block/loop0/size", "0\n")
@@ -248,9 +257,17 @@ mod tests {
     fn the_stack_is_seen() {
         let devices = devices(&sysfs());
         let names: Vec<&str> = devices.keys().map(String::as_str).collect();
-        assert_eq!(names, ["dm-0", "sda", "sda2"], "a loop without a file is nothing");
+        assert_eq!(
+            names,
+            ["dm-0", "sda", "sda2"],
+            "a loop without a file is nothing"
+        );
         let part = &devices["sda2"];
-        let kind = DeviceKind::Partition { disk: "sda".into(), number: 2, start: 32768 };
+        let kind = DeviceKind::Partition {
+            disk: "sda".into(),
+            number: 2,
+            start: 32768,
+        };
         assert_eq!((&part.kind, part.removable), (&kind, true));
         assert_eq!(part.model, "Stick");
         assert_eq!(part.holders, ["dm-0"]);
@@ -263,7 +280,10 @@ mod tests {
         let mut device = devices(&sysfs())["dm-0"].clone();
         assert!(!device.is_internal());
         for (uuid, internal) in [("LVM-abc", false), ("LVM-abc-real", true)] {
-            device.kind = DeviceKind::Mapper { name: "x".into(), uuid: uuid.into() };
+            device.kind = DeviceKind::Mapper {
+                name: "x".into(),
+                uuid: uuid.into(),
+            };
             assert_eq!(device.is_internal(), internal);
         }
     }

@@ -97,7 +97,11 @@ pub fn find(tree: &dyn Tree) -> Boot {
     let loaders: [(Loader, &[&str]); 6] = [
         (
             Loader::Grub,
-            &["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/grub/i386-pc"],
+            &[
+                "/boot/grub/grub.cfg",
+                "/boot/grub2/grub.cfg",
+                "/boot/grub/i386-pc",
+            ],
         ),
         (
             Loader::SystemdBoot,
@@ -116,10 +120,24 @@ pub fn find(tree: &dyn Tree) -> Boot {
         ),
         (
             Loader::Refind,
-            &["/boot/EFI/refind", "/efi/EFI/refind", "/boot/efi/EFI/refind"],
+            &[
+                "/boot/EFI/refind",
+                "/efi/EFI/refind",
+                "/boot/efi/EFI/refind",
+            ],
         ),
-        (Loader::Limine, &["/boot/limine.conf", "/boot/limine", "/boot/EFI/limine"]),
-        (Loader::Board, &["/boot/config.txt", "/boot/firmware/config.txt", "/boot/boot.scr"]),
+        (
+            Loader::Limine,
+            &["/boot/limine.conf", "/boot/limine", "/boot/EFI/limine"],
+        ),
+        (
+            Loader::Board,
+            &[
+                "/boot/config.txt",
+                "/boot/firmware/config.txt",
+                "/boot/boot.scr",
+            ],
+        ),
     ];
     for (loader, paths) in loaders {
         if any(paths) {
@@ -142,7 +160,10 @@ impl Boot {
     #[must_use]
     pub fn without_initramfs(&self, distribution_uses_them: bool) -> Vec<&Kernel> {
         let usual = distribution_uses_them
-            || self.kernels.iter().any(|kernel| !kernel.rescue && kernel.initramfs.is_some());
+            || self
+                .kernels
+                .iter()
+                .any(|kernel| !kernel.rescue && kernel.initramfs.is_some());
         self.kernels
             .iter()
             .filter(|kernel| usual && kernel.initramfs.is_none())
@@ -158,9 +179,13 @@ fn kernels(tree: &dyn Tree) -> Vec<Kernel> {
         .iter()
         .filter_map(|name| name.to_str())
         .filter_map(|name| {
-            let version = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+            let version = PREFIXES
+                .iter()
+                .find_map(|prefix| name.strip_prefix(prefix))?;
             let useful = !version.is_empty()
-                && ![".hmac", ".old", ".sig", ".gz.hmac"].iter().any(|end| version.ends_with(end));
+                && ![".hmac", ".old", ".sig", ".gz.hmac"]
+                    .iter()
+                    .any(|end| version.ends_with(end));
             useful.then(|| kernel(tree, version, boot.join(name), &names))
         })
         .filter(|kernel| is_plain_file(tree, &kernel.image))
@@ -172,12 +197,7 @@ fn kernels(tree: &dyn Tree) -> Vec<Kernel> {
     found
 }
 
-fn kernel(
-    tree: &dyn Tree,
-    version: &str,
-    image: RootPath,
-    names: &[std::ffi::OsString],
-) -> Kernel {
+fn kernel(tree: &dyn Tree, version: &str, image: RootPath, names: &[std::ffi::OsString]) -> Kernel {
     let candidates = [
         format!("initrd.img-{version}"),
         format!("initramfs-{version}.img"),
@@ -213,7 +233,11 @@ fn entry_kernels(tree: &dyn Tree) -> Vec<Kernel> {
                 continue;
             }
             let versions = tree.list(&base.join(&machine)).unwrap_or_default();
-            for version in versions.iter().filter_map(|version| version.to_str()).take(MOST) {
+            for version in versions
+                .iter()
+                .filter_map(|version| version.to_str())
+                .take(MOST)
+            {
                 let place = base.join(&machine).join(version);
                 let image = place.join("linux");
                 if !is_plain_file(tree, &image) {
@@ -243,7 +267,8 @@ fn is_hex(text: &str) -> bool {
 
 /// A file with something in it: a full /boot leaves an initramfs of 0 bytes.
 fn is_plain_file(tree: &dyn Tree, path: &RootPath) -> bool {
-    tree.stat(path).is_ok_and(|meta| meta.kind == Kind::File && meta.size > 0)
+    tree.stat(path)
+        .is_ok_and(|meta| meta.kind == Kind::File && meta.size > 0)
 }
 
 /// Numbers count as numbers: 6.1.0-9 comes before 6.1.0-40.
@@ -254,7 +279,9 @@ fn natural(version: &str) -> Vec<(u64, String)> {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let number = rest[..digits].parse().unwrap_or(0);
         rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         parts.push((number, rest[..end].to_string()));
         rest = &rest[end..];
     }

@@ -90,10 +90,16 @@ fn children(top: &InRoot, path: &RootPath, directory: &OwnedFd) -> Vec<RootPath>
             continue;
         };
         let holder = path.join(RootPath::from_bytes(&bytes).relative());
-        let holder = if bytes.is_empty() { path.clone() } else { holder };
+        let holder = if bytes.is_empty() {
+            path.clone()
+        } else {
+            holder
+        };
         for name in top.list(&holder).unwrap_or_default() {
             let inside = holder.join(&name);
-            let is_top = top.lstat(&inside).is_ok_and(|meta| meta.id.inode == TOP_INODE);
+            let is_top = top
+                .lstat(&inside)
+                .is_ok_and(|meta| meta.id.inode == TOP_INODE);
             if is_top {
                 found.push(inside);
             }

@@ -165,7 +165,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let thing = Thing::of(file.path()).unwrap();
         assert!(matches!(thing, Thing::File(..)));
-        assert!(writers(&[thing]).is_empty(), "our own descriptors do not count");
+        assert!(
+            writers(&[thing]).is_empty(),
+            "our own descriptors do not count"
+        );
         assert_eq!(Thing::of(Path::new("/proc")), None);
     }
 }

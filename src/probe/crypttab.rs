@@ -33,7 +33,10 @@ impl Entry {
     pub fn is_volatile(&self) -> bool {
         let key = self.key.as_deref().unwrap_or_default();
         key.starts_with("/dev/") && key.ends_with("random")
-            || self.options.iter().any(|option| option == "swap" || option == "tmp")
+            || self
+                .options
+                .iter()
+                .any(|option| option == "swap" || option == "tmp")
     }
 }
 
@@ -67,7 +70,11 @@ fn entry(line: usize, text: &str) -> Option<Entry> {
         name,
         device,
         key: key.map(str::to_string),
-        options: options.split(',').filter(|word| !word.is_empty()).map(str::to_string).collect(),
+        options: options
+            .split(',')
+            .filter(|word| !word.is_empty())
+            .map(str::to_string)
+            .collect(),
     })
 }
 

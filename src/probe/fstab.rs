@@ -97,7 +97,9 @@ impl Entry {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find_map(|option| {
-            option.strip_prefix(name).and_then(|rest| rest.strip_prefix('='))
+            option
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('='))
         })
     }
 
@@ -105,13 +107,47 @@ impl Entry {
     #[must_use]
     pub fn purpose(&self) -> Purpose {
         const NETWORK: &[&str] = &[
-            "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "9p", "fuse.sshfs", "afs",
-            "davfs", "ncpfs", "ocfs2", "gfs2", "fuse.glusterfs", "virtiofs",
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "smbfs",
+            "ceph",
+            "glusterfs",
+            "9p",
+            "fuse.sshfs",
+            "afs",
+            "davfs",
+            "ncpfs",
+            "ocfs2",
+            "gfs2",
+            "fuse.glusterfs",
+            "virtiofs",
         ];
         const VIRTUAL: &[&str] = &[
-            "proc", "sysfs", "tmpfs", "devtmpfs", "devpts", "efivarfs", "securityfs", "debugfs",
-            "cgroup", "cgroup2", "usbfs", "configfs", "hugetlbfs", "mqueue", "binfmt_misc",
-            "tracefs", "pstore", "bpf", "ramfs", "selinuxfs", "overlay", "autofs", "rpc_pipefs",
+            "proc",
+            "sysfs",
+            "tmpfs",
+            "devtmpfs",
+            "devpts",
+            "efivarfs",
+            "securityfs",
+            "debugfs",
+            "cgroup",
+            "cgroup2",
+            "usbfs",
+            "configfs",
+            "hugetlbfs",
+            "mqueue",
+            "binfmt_misc",
+            "tracefs",
+            "pstore",
+            "bpf",
+            "ramfs",
+            "selinuxfs",
+            "overlay",
+            "autofs",
+            "rpc_pipefs",
         ];
         if self.fs_type == "swap" || self.mount_point.as_bytes() == b"/swap" && self.has("sw") {
             return Purpose::Swap;
@@ -166,7 +202,10 @@ pub fn parse(text: &[u8]) -> Fstab {
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let line_number = index + 1;
         let mut problem = |what| {
-            fstab.problems.push(Problem { line: line_number, what });
+            fstab.problems.push(Problem {
+                line: line_number,
+                what,
+            });
         };
         let line = line.trim_ascii();
         if line.is_empty() || line[0] == b'#' {
@@ -267,16 +306,48 @@ mod tests {
         let table: [(&str, Spec, Purpose); 12] = [
             ("UUID=77c1 / ext4", uuid("77c1"), Purpose::Device),
             ("UUID=\"77c1\" / ext4", uuid("77c1"), Purpose::Device),
-            ("LABEL=a\\040b /x xfs", Spec::Label("a b".into()), Purpose::Device),
-            ("PARTUUID=1-01 /x xfs", Spec::PartUuid("1-01".into()), Purpose::Device),
-            ("PARTLABEL=esp /x vfat", Spec::PartLabel("esp".into()), Purpose::Device),
-            ("/dev/vg/lv /x xfs", Spec::Device("/dev/vg/lv".into()), Purpose::Device),
+            (
+                "LABEL=a\\040b /x xfs",
+                Spec::Label("a b".into()),
+                Purpose::Device,
+            ),
+            (
+                "PARTUUID=1-01 /x xfs",
+                Spec::PartUuid("1-01".into()),
+                Purpose::Device,
+            ),
+            (
+                "PARTLABEL=esp /x vfat",
+                Spec::PartLabel("esp".into()),
+                Purpose::Device,
+            ),
+            (
+                "/dev/vg/lv /x xfs",
+                Spec::Device("/dev/vg/lv".into()),
+                Purpose::Device,
+            ),
             ("UUID=5 none swap sw", uuid("5"), Purpose::Swap),
             ("UUID=5 swap swap sw", uuid("5"), Purpose::Swap),
-            ("/a /b none bind", Spec::Path(RootPath::new("/a")), Purpose::Bind),
-            ("srv:/e /n nfs4 x", Spec::Network("srv:/e".into()), Purpose::Network),
-            ("//srv/e /n cifs x", Spec::Network("//srv/e".into()), Purpose::Network),
-            ("tmpfs /tmp tmpfs x", Spec::Virtual("tmpfs".into()), Purpose::Virtual),
+            (
+                "/a /b none bind",
+                Spec::Path(RootPath::new("/a")),
+                Purpose::Bind,
+            ),
+            (
+                "srv:/e /n nfs4 x",
+                Spec::Network("srv:/e".into()),
+                Purpose::Network,
+            ),
+            (
+                "//srv/e /n cifs x",
+                Spec::Network("//srv/e".into()),
+                Purpose::Network,
+            ),
+            (
+                "tmpfs /tmp tmpfs x",
+                Spec::Virtual("tmpfs".into()),
+                Purpose::Virtual,
+            ),
         ];
         for (line, spec, purpose) in table {
             let fstab = parse(line.as_bytes());
@@ -287,9 +358,14 @@ mod tests {
 
     #[test]
     fn options_have_values_and_the_first_root_counts() {
-        let fstab = parse(b"# x\n\n\t UUID=1 / btrfs subvol=@,nofail,subvol=@b,a=\"b,c\" 0 1\nUUID=2 / ext4\n");
+        let fstab = parse(
+            b"# x\n\n\t UUID=1 / btrfs subvol=@,nofail,subvol=@b,a=\"b,c\" 0 1\nUUID=2 / ext4\n",
+        );
         let root = fstab.at("/").unwrap();
-        assert_eq!((root.line, root.value("subvol"), root.pass), (3, Some("@b"), 1));
+        assert_eq!(
+            (root.line, root.value("subvol"), root.pass),
+            (3, Some("@b"), 1)
+        );
         assert!(root.has("nofail") && root.has("subvol") && !root.has("sub"));
         assert_eq!(root.options[3], "a=\"b,c\"");
         assert!(root.is_optional());
@@ -306,6 +382,10 @@ mod tests {
         assert_eq!(fstab.entries.len(), MOST_ENTRIES);
         let lines: Vec<usize> = fstab.problems.iter().map(|problem| problem.line).collect();
         assert_eq!(lines, [1, 2, 3, 4 + MOST_ENTRIES]);
-        assert_eq!(fstab.entries[0].depth(), 2, "dots are folded for the order only");
+        assert_eq!(
+            fstab.entries[0].depth(),
+            2,
+            "dots are folded for the order only"
+        );
     }
 }

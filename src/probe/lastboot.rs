@@ -34,7 +34,11 @@ const TOUCHED: &[&str] = &[
 pub fn find(tree: &dyn Tree, machine_id: Option<&str>) -> Option<LastBoot> {
     from_wtmp(tree)
         .or_else(|| from_journal(tree, machine_id?))
-        .or_else(|| TOUCHED.iter().find_map(|file| touched(tree, &RootPath::new(file))))
+        .or_else(|| {
+            TOUCHED
+                .iter()
+                .find_map(|file| touched(tree, &RootPath::new(file)))
+        })
 }
 
 fn from_wtmp(tree: &dyn Tree) -> Option<LastBoot> {
@@ -60,7 +64,9 @@ fn from_wtmp(tree: &dyn Tree) -> Option<LastBoot> {
 
 /// `struct utmp` has 384 bytes, 400 where time_t in it has 64 bits (arm64, riscv64, loong64).
 fn record_size(length: u64) -> Option<u64> {
-    [384, 400].into_iter().find(|size| length > 0 && length.is_multiple_of(*size))
+    [384, 400]
+        .into_iter()
+        .find(|size| length > 0 && length.is_multiple_of(*size))
 }
 
 /// The time of the last BOOT_TIME record (utmp(5)).
@@ -90,7 +96,9 @@ fn from_journal(tree: &dyn Tree, machine_id: &str) -> Option<LastBoot> {
         return None;
     }
     let micros = u64::from_le_bytes(header[TAIL_ENTRY_REALTIME..].try_into().ok()?);
-    let when = i64::try_from(micros / 1_000_000).ok().filter(|when| *when > 0)?;
+    let when = i64::try_from(micros / 1_000_000)
+        .ok()
+        .filter(|when| *when > 0)?;
     Some(LastBoot { when, source })
 }
 

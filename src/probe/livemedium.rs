@@ -50,7 +50,9 @@ pub fn own_devices(
 ) -> BTreeMap<String, Own> {
     let mut own = BTreeMap::new();
     for mount in mounts {
-        let live = LIVE_PLACES.iter().any(|place| mount.mount_point.starts_with(place));
+        let live = LIVE_PLACES
+            .iter()
+            .any(|place| mount.mount_point.starts_with(place));
         let system = ["/", "/usr", "/boot", "/boot/efi", "/efi", "/var", "/home"]
             .iter()
             .any(|place| mount.mount_point == Path::new(place));
@@ -74,7 +76,9 @@ pub fn own_devices(
 /// The device that a mount is from: by number, or by the name of its source (btrfs).
 #[must_use]
 pub fn device_of(devices: &BTreeMap<String, BlockDevice>, mount: &Mount) -> Option<String> {
-    let by_number = devices.values().find(|device| device.number == mount.device);
+    let by_number = devices
+        .values()
+        .find(|device| device.number == mount.device);
     let by_name = || {
         let source = mount.source.as_path();
         devices.values().find(|device| {
@@ -134,7 +138,11 @@ mod tests {
     }
 
     fn part(disk: &str, number: u32) -> DeviceKind {
-        DeviceKind::Partition { disk: disk.into(), number, start: 0 }
+        DeviceKind::Partition {
+            disk: disk.into(),
+            number,
+            start: 0,
+        }
     }
 
     #[test]
@@ -152,9 +160,17 @@ mod tests {
             3 1 8:2 / /mnt rw - ext4 /dev/sda2 rw\n",
         );
         let own = own_devices(&devices, &mounts);
-        let names: Vec<(&str, Own)> = own.iter().map(|(name, why)| (name.as_str(), *why)).collect();
+        let names: Vec<(&str, Own)> = own
+            .iter()
+            .map(|(name, why)| (name.as_str(), *why))
+            .collect();
         let live = Own::LiveMedium;
-        let wanted = [("sda1", Own::RunningSystem), ("sdb", live), ("sdb1", live), ("sdb2", live)];
+        let wanted = [
+            ("sda1", Own::RunningSystem),
+            ("sdb", live),
+            ("sdb1", live),
+            ("sdb2", live),
+        ];
         assert_eq!(names, wanted);
     }
 }

@@ -3,21 +3,25 @@
 //! Parsers take bytes and are pure; readers are thin. What comes from a disk is hostile until
 //! proven otherwise: lengths and counts are bounded, links are followed by [`crate::root`] only.
 
+pub mod arch;
 pub mod block;
+pub mod boot;
+pub mod btrfs;
+pub mod busy;
 pub mod crypttab;
 pub mod fstab;
+pub mod hibernate;
+pub mod inventory;
+pub mod lastboot;
+pub mod livemedium;
+pub mod loops;
 pub mod mountinfo;
 pub mod osrelease;
 pub mod partitions;
-pub mod superblock;
-pub mod hibernate;
-pub mod arch;
-pub mod busy;
-pub mod livemedium;
-pub mod view;
 pub mod peek;
-pub mod loops;
-pub mod btrfs;
-pub mod lastboot;
-pub mod boot;
 pub mod roots;
+pub mod scan;
+pub mod superblock;
+pub mod system;
+pub mod target;
+pub mod view;

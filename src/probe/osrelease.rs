@@ -88,7 +88,14 @@ pub const OLD_FILES: &[(&str, &str)] = &[
 #[must_use]
 pub fn parse_old(name: &str, text: &[u8]) -> OsRelease {
     let text = String::from_utf8_lossy(text);
-    let line: String = text.lines().next().unwrap_or_default().trim().chars().take(80).collect();
+    let line: String = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .chars()
+        .take(80)
+        .collect();
     let version = line
         .split(|letter: char| !letter.is_ascii_digit() && letter != '.')
         .find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()))
@@ -139,8 +146,16 @@ mod tests {
     #[test]
     fn short_names_fit_a_table() {
         let table = [
-            ("NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n", "debian", "Debian 12"),
-            ("NAME=\"Fedora Linux\"\nVERSION_ID=43\nID=fedora", "fedora", "Fedora 43"),
+            (
+                "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n",
+                "debian",
+                "Debian 12",
+            ),
+            (
+                "NAME=\"Fedora Linux\"\nVERSION_ID=43\nID=fedora",
+                "fedora",
+                "Fedora 43",
+            ),
             ("NAME='Arch Linux'\nID=arch", "arch", "Arch Linux"),
             ("ID=../Evil\x1b", "..evil", "..evil"),
             ("PRETTY_NAME=x", "linux", "linux"),

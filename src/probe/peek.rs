@@ -72,7 +72,9 @@ impl Peek {
         } else {
             None
         };
-        let source = shield.as_ref().map_or(device, |shield| shield.path.as_path());
+        let source = shield
+            .as_ref()
+            .map_or(device, |shield| shield.path.as_path());
         let fd = mount(driver, source, &parameters).map_err(|error| {
             if error.errno == Errno::NODEV && error.call == "fsopen" {
                 PeekError::NoDriver(kind.to_string())
@@ -109,6 +111,17 @@ impl Peek {
     #[must_use]
     pub fn root(&self) -> &InRoot {
         &self.root
+    }
+
+    /// The number of the subvolume that a mount without an option gives; `None` where this is no
+    /// btrfs, or somebody else's mount.
+    #[must_use]
+    pub fn default_subvolume(&self) -> Option<u64> {
+        let (device, others) = self.devices.split_first()?;
+        let (driver, parameters) = how("btrfs", others, Subvolume::Default)?;
+        // A second mount of the same filesystem, read-only as the first: closed right here.
+        let fd = mount(driver, device, &parameters).ok()?;
+        super::btrfs::id_of(&InRoot::from_fd(fd))
     }
 
     /// Whether it is a look through somebody else's mount.
@@ -169,7 +182,10 @@ fn how(
     subvolume: Subvolume,
 ) -> Option<(&'static str, Vec<Parameter>)> {
     let words = |words: &[&str]| -> Vec<Parameter> {
-        words.iter().map(|word| Parameter::Flag((*word).to_string())).collect()
+        words
+            .iter()
+            .map(|word| Parameter::Flag((*word).to_string()))
+            .collect()
     };
     let value = |key: &str, value: &str| Parameter::Value(key.to_string(), value.to_string());
     Some(match kind {

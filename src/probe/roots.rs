@@ -111,7 +111,10 @@ pub fn judge(tree: &dyn Tree) -> RootFacts {
     found(Evidence::Loader, has_loader(tree));
     found(Evidence::Init, any(tree, INITS));
     found(Evidence::Packages, any(tree, PACKAGES));
-    found(Evidence::NixOs, any(tree, &["/etc/NIXOS"]) && is_dir(tree, "/nix/store"));
+    found(
+        Evidence::NixOs,
+        any(tree, &["/etc/NIXOS"]) && is_dir(tree, "/nix/store"),
+    );
     RootFacts {
         evidence,
         os: release.unwrap_or_else(|| OsRelease {
@@ -161,13 +164,17 @@ fn has_layout(tree: &dyn Tree) -> bool {
 }
 
 fn has_loader(tree: &dyn Tree) -> bool {
-    ["/lib64", "/lib", "/usr/lib64", "/usr/lib", "/lib32"].iter().any(|place| {
-        let names = tree.list(&RootPath::new(place)).unwrap_or_default();
-        names.iter().any(|name| {
-            let name = name.to_string_lossy();
-            ["ld-linux", "ld-musl", "ld64.so", "ld.so.1"].iter().any(|mark| name.starts_with(mark))
+    ["/lib64", "/lib", "/usr/lib64", "/usr/lib", "/lib32"]
+        .iter()
+        .any(|place| {
+            let names = tree.list(&RootPath::new(place)).unwrap_or_default();
+            names.iter().any(|name| {
+                let name = name.to_string_lossy();
+                ["ld-linux", "ld-musl", "ld64.so", "ld.so.1"]
+                    .iter()
+                    .any(|mark| name.starts_with(mark))
+            })
         })
-    })
 }
 
 fn release(tree: &dyn Tree) -> Option<OsRelease> {
@@ -202,13 +209,18 @@ fn hostname(tree: &dyn Tree) -> Option<String> {
     let plain = |path: &str| {
         let text = read(tree, path);
         let text = String::from_utf8_lossy(&text);
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty() && !line.starts_with('#'));
         line.map(str::to_string)
     };
     let assigned = |path: &str, key: &str| {
         let text = read(tree, path);
         let text = String::from_utf8_lossy(&text);
-        let value = text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
+        let value = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='));
         value.map(|value| value.trim_matches(['"', '\'']).to_string())
     };
     plain("/etc/hostname")
@@ -232,18 +244,29 @@ fn read(tree: &dyn Tree, path: &str) -> Vec<u8> {
 
 /// Whether one of these names is there; a link counts, wherever it leads.
 fn any(tree: &dyn Tree, paths: &[&str]) -> bool {
-    paths.iter().any(|path| tree.lstat(&RootPath::new(path)).is_ok())
+    paths
+        .iter()
+        .any(|path| tree.lstat(&RootPath::new(path)).is_ok())
 }
 
 fn is_dir(tree: &dyn Tree, path: &str) -> bool {
-    tree.stat(&RootPath::new(path)).is_ok_and(|meta| meta.kind == Kind::Directory)
+    tree.stat(&RootPath::new(path))
+        .is_ok_and(|meta| meta.kind == Kind::Directory)
 }
 
 /// Whether a subvolume or directory of this path holds somebody else's tree: a container's, or
 /// the package build's.
 #[must_use]
 pub fn is_containers(path: &RootPath) -> bool {
-    const PLACES: &[&str] = &["docker", "containers", "machines", "lxc", "lxd", "incus", "portables"];
+    const PLACES: &[&str] = &[
+        "docker",
+        "containers",
+        "machines",
+        "lxc",
+        "lxd",
+        "incus",
+        "portables",
+    ];
     let parts: Vec<_> = path.as_path().components().collect();
     parts.windows(2).any(|pair| {
         let [first, second] = pair else {
@@ -252,15 +275,21 @@ pub fn is_containers(path: &RootPath) -> bool {
         let is = |part: &std::path::Component<'_>, name: &str| part.as_os_str() == name;
         is(first, "lib") && PLACES.iter().any(|place| is(second, place))
             || is(first, "var") && (is(second, "machines") || is(second, "portables"))
-    }) || parts.iter().any(|part| {
-        part.as_os_str() == "mkosi.cache" || part.as_os_str() == ".local"
-    })
+    }) || parts
+        .iter()
+        .any(|part| part.as_os_str() == "mkosi.cache" || part.as_os_str() == ".local")
 }
 
 /// Whether a path is where snapshots are kept.
 #[must_use]
 pub fn is_snapshots(path: &RootPath) -> bool {
-    const PLACES: &[&str] = &[".snapshots", "@snapshots", "@.snapshots", "timeshift-btrfs", "_btrbk_snap"];
+    const PLACES: &[&str] = &[
+        ".snapshots",
+        "@snapshots",
+        "@.snapshots",
+        "timeshift-btrfs",
+        "_btrbk_snap",
+    ];
     path.as_path()
         .components()
         .any(|part| PLACES.iter().any(|place| part.as_os_str() == *place))
@@ -273,7 +302,10 @@ mod tests {
 
     fn debian() -> Mem {
         Mem::new()
-            .with_file("/usr/lib/os-release", "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=12\n")
+            .with_file(
+                "/usr/lib/os-release",
+                "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=12\n",
+            )
             .with_link("/etc/os-release", "../usr/lib/os-release")
             .with_file("/etc/debian_version", "12.9\n")
             .with_link("/bin", "usr/bin")
@@ -294,7 +326,9 @@ mod tests {
     #[test]
     fn what_is_no_system_scores_too_little() {
         let home = Mem::new().with_file("/anna/notes", "").with_dir("/etc");
-        let usr = Mem::new().with_file("/lib/os-release", "ID=debian").with_dir("/bin");
+        let usr = Mem::new()
+            .with_file("/lib/os-release", "ID=debian")
+            .with_dir("/bin");
         let boot = Mem::new().with_file("/vmlinuz-6.1", "k").with_dir("/grub");
         for tree in [home, usr, boot, Mem::new()] {
             assert!(!judge(&tree).is_system(), "{tree:?}");
@@ -307,7 +341,9 @@ mod tests {
             .with_file("/etc/hosts", "")
             .with_dir("/bin")
             .with_file("/sbin/init", "x");
-        let nixos = Mem::new().with_file("/etc/NIXOS", "").with_dir("/nix/store");
+        let nixos = Mem::new()
+            .with_file("/etc/NIXOS", "")
+            .with_dir("/nix/store");
         let separate_usr = Mem::new()
             .with_link("/bin", "usr/bin")
             .with_link("/sbin", "usr/sbin")

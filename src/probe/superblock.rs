@@ -126,8 +126,14 @@ mod tests {
         let text = b"DEVNAME=/dev/sda2\nLABEL=my\\ root\nUUID=308f\nVERSION=1.0\nTYPE=ext4\n\
             USAGE=filesystem\nPART_ENTRY_TYPE=0x83\nPART_ENTRY_NAME=a=b\nnonsense\n";
         let found = parse(text);
-        assert_eq!((found.kind.as_str(), found.label.as_str()), ("ext4", "my root"));
-        assert_eq!((found.part_type.as_str(), found.part_label.as_str()), ("0x83", "a=b"));
+        assert_eq!(
+            (found.kind.as_str(), found.label.as_str()),
+            ("ext4", "my root")
+        );
+        assert_eq!(
+            (found.part_type.as_str(), found.part_label.as_str()),
+            ("0x83", "a=b")
+        );
         assert_eq!(parse(b""), Superblock::default());
     }
 }

@@ -113,7 +113,10 @@ pub fn subvol_children(directory: impl AsFd, min_id: u64) -> io::Result<Vec<(u64
         Err(errno) => return Err(errno.into()),
     }
     let count = usize::from(args.count).min(ROOT_REFS);
-    Ok(args.references[..count].iter().map(|[id, dir]| (*id, *dir)).collect())
+    Ok(args.references[..count]
+        .iter()
+        .map(|[id, dir]| (*id, *dir))
+        .collect())
 }
 
 /// The path of directory `inode` inside the subvolume of `directory`: `a/b/`, empty for its top.

@@ -41,7 +41,11 @@ pub fn mount_detached(
     let context = rustix::mount::fsopen(fs_type, FsOpenFlags::FSOPEN_CLOEXEC)
         .map_err(|errno| SysError::new("fsopen", format_args!("{fs_type:?}"), errno))?;
     rustix::mount::fsconfig_set_string(&context, "source", source).map_err(|errno| {
-        SysError::new("fsconfig", format_args!("SET_STRING, \"source\", {source:?}"), errno)
+        SysError::new(
+            "fsconfig",
+            format_args!("SET_STRING, \"source\", {source:?}"),
+            errno,
+        )
     })?;
     for parameter in parameters {
         set(&context, parameter)?;

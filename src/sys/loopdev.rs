@@ -92,7 +92,11 @@ pub fn attach_read_only(
             }
         }
     }
-    Err(SysError::new("ioctl", format_args!("LOOP_CONFIGURE"), Errno::BUSY))
+    Err(SysError::new(
+        "ioctl",
+        format_args!("LOOP_CONFIGURE"),
+        Errno::BUSY,
+    ))
 }
 
 /// Whether the loop device at `path` is bound to a file now.
@@ -102,7 +106,11 @@ pub fn attach_read_only(
 pub fn is_bound(path: &Path) -> io::Result<bool> {
     let device = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut info = empty();
-    match ioctl(&device, GET_STATUS64, std::ptr::from_mut(&mut info) as usize) {
+    match ioctl(
+        &device,
+        GET_STATUS64,
+        std::ptr::from_mut(&mut info) as usize,
+    ) {
         Ok(_) => Ok(true),
         Err(Errno::NXIO) => Ok(false),
         Err(errno) => Err(errno.into()),
@@ -137,11 +145,15 @@ fn configure(
     }
     let raw = usize::try_from(raw).map_err(|_| Errno::BADF)?;
     ioctl(device, SET_FD, raw)?;
-    ioctl(device, SET_STATUS64, std::ptr::from_ref(&config.info) as usize)
-        .map(|_| ())
-        .inspect_err(|_| {
-            ioctl(device, CLR_FD, 0).ok();
-        })
+    ioctl(
+        device,
+        SET_STATUS64,
+        std::ptr::from_ref(&config.info) as usize,
+    )
+    .map(|_| ())
+    .inspect_err(|_| {
+        ioctl(device, CLR_FD, 0).ok();
+    })
 }
 
 fn open(path: &Path, access: OFlags) -> SysResult<OwnedFd> {
@@ -170,7 +182,10 @@ fn empty() -> Info {
 fn ioctl(fd: impl AsFd, request: libc::c_ulong, argument: usize) -> Result<i32, Errno> {
     // SAFETY: `argument` is 0, a descriptor's number, or the address of the structure that
     // `request` names, alive and exclusively ours until the call returns.
-    #[expect(clippy::useless_conversion, reason = "the type of a request differs between libcs")]
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the type of a request differs between libcs"
+    )]
     let answer = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request.into(), argument) };
     if answer < 0 {
         return Err(super::errno_of(&io::Error::last_os_error()));

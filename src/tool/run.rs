@@ -94,7 +94,9 @@ impl Tool {
     /// Adds arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        let more = arguments.into_iter().map(|word| word.as_ref().to_os_string());
+        let more = arguments
+            .into_iter()
+            .map(|word| word.as_ref().to_os_string());
         self.arguments.extend(more);
         self
     }
@@ -130,12 +132,13 @@ impl Tool {
         PLACES
             .iter()
             .map(|place| Path::new(place).join(self.program))
-            .find(|path| {
-                rustix::fs::access(path.as_path(), rustix::fs::Access::EXEC_OK).is_ok()
-            })
+            .find(|path| rustix::fs::access(path.as_path(), rustix::fs::Access::EXEC_OK).is_ok())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is where programs are started")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where programs are started"
+    )]
     fn start(&self) -> Result<Running, ToolError> {
         let path = self.find().ok_or(ToolError::Missing {
             program: self.program,
@@ -151,7 +154,11 @@ impl Tool {
             .env_clear()
             .env("PATH", PLACES.join(":"))
             .env("LC_ALL", "C")
-            .stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(if self.input.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -258,7 +265,9 @@ impl Running {
                 .code()
                 .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             stdout: std::mem::take(&mut self.stdout),
-            stderr: String::from_utf8_lossy(&self.stderr[from..]).trim().to_string(),
+            stderr: String::from_utf8_lossy(&self.stderr[from..])
+                .trim()
+                .to_string(),
         }
     }
 }
@@ -284,7 +293,10 @@ fn wait_for_any(running: &[(usize, Running)]) {
     }
     // An interrupted or refused poll is only a shorter sleep.
     let moment = if pipes.is_empty() {
-        Timespec { tv_sec: 0, tv_nsec: 1_000_000 }
+        Timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        }
     } else {
         MOMENT
     };
@@ -299,7 +311,10 @@ fn drain<P: Read + AsFd>(pipe: Option<&mut P>, into: &mut Vec<u8>) -> bool {
     let mut buffer = [0_u8; 65536];
     loop {
         let mut ready = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         match poll(&mut ready, Some(&now)) {
             Ok(0) | Err(Errno::INTR) => return true,
             Ok(_) => {}
@@ -324,7 +339,11 @@ mod tests {
     #[test]
     fn answers_come_in_order_with_status_output_and_stderr() {
         let sh = |script: &str| Tool::new("sh", "dash").args(["-c", script]);
-        let tools = [sh("sleep 0.1; echo a"), sh("echo b >&2; exit 3"), sh("kill -9 $$")];
+        let tools = [
+            sh("sleep 0.1; echo a"),
+            sh("echo b >&2; exit 3"),
+            sh("kill -9 $$"),
+        ];
         let answers = run_all(&tools);
         let answers: Vec<Output> = answers.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers[0].stdout, b"a\n");

@@ -5,6 +5,7 @@
 
 mod report;
 mod sanitize;
+pub mod scan;
 
 pub use report::usage_error;
 pub use sanitize::{escape, escape_bytes, shell_quote};

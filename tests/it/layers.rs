@@ -127,7 +127,9 @@ fn pure_modules_touch_nothing() {
             "nix::",
         ] {
             // The elf module may name errnos that a Tree returned.
-            let code = code.replace("rustix::io::Errno", "").replace("os::unix::", "");
+            let code = code
+                .replace("rustix::io::Errno", "")
+                .replace("os::unix::", "");
             if code.contains(forbidden) {
                 wrong.push(format!("{}: {forbidden}", path.display()));
             }

@@ -73,7 +73,10 @@ fn partition(number: u32, entry: &[u8], sector: u64, length: u64) -> Option<Part
     }
     let (first, last) = (le64(entry, 32), le64(entry, 40));
     let start = first.checked_mul(sector)?;
-    let size = last.checked_sub(first)?.checked_add(1)?.checked_mul(sector)?;
+    let size = last
+        .checked_sub(first)?
+        .checked_add(1)?
+        .checked_mul(sector)?;
     if start.checked_add(size)? > length {
         return None;
     }
@@ -169,8 +172,14 @@ mod tests {
             let table = read(&disk[..]).unwrap();
             assert_eq!(table.scheme, Scheme::Gpt);
             let first = &table.partitions[0];
-            assert_eq!((first.kind, first.label.as_str()), (PartitionKind::Esp, "EF"));
-            assert_eq!((first.start, first.size), (4 * sector as u64, 4 * sector as u64));
+            assert_eq!(
+                (first.kind, first.label.as_str()),
+                (PartitionKind::Esp, "EF")
+            );
+            assert_eq!(
+                (first.start, first.size),
+                (4 * sector as u64, 4 * sector as u64)
+            );
 
             disk[sector] = 0;
             let backup = read(&disk[..]).unwrap();
@@ -186,7 +195,11 @@ mod tests {
         for at in [512 + 40, 512 + 72, 1024, 1024 + 32] {
             let mut disk = good.clone();
             disk[at] ^= 1;
-            assert_eq!(read(&disk[..]).unwrap().scheme, Scheme::GptBackup, "byte {at}");
+            assert_eq!(
+                read(&disk[..]).unwrap().scheme,
+                Scheme::GptBackup,
+                "byte {at}"
+            );
         }
     }
 

@@ -62,16 +62,22 @@ fn chain(medium: &(impl Medium + ?Sized), extended: &Slot, disk: u32, table: &mu
     let mut seen = Vec::new();
     for number in 5.. {
         if seen.contains(&at) || seen.len() == MOST_PARTITIONS {
-            table.problems.push("the chain of extended partitions has no end");
+            table
+                .problems
+                .push("the chain of extended partitions has no end");
             return;
         }
         seen.push(at);
         let Some(sector) = medium.bytes(at.saturating_mul(SECTOR), 512) else {
-            table.problems.push("an extended partition lies outside of the disk");
+            table
+                .problems
+                .push("an extended partition lies outside of the disk");
             return;
         };
         if sector[510..] != [0x55, 0xaa] {
-            table.problems.push("an extended boot record has no signature");
+            table
+                .problems
+                .push("an extended boot record has no signature");
             return;
         }
         let [data, link, ..] = slots(&sector);
@@ -141,7 +147,11 @@ mod tests {
             .iter()
             .map(|part| (part.number, part.start / 512, part.uuid.as_str()))
             .collect();
-        let wanted = [(1, 1, "deadbeef-01"), (5, 21, "deadbeef-05"), (6, 42, "deadbeef-06")];
+        let wanted = [
+            (1, 1, "deadbeef-01"),
+            (5, 21, "deadbeef-05"),
+            (6, 42, "deadbeef-06"),
+        ];
         assert_eq!(seen, wanted);
         assert!(table.problems.is_empty());
     }
@@ -156,7 +166,10 @@ mod tests {
         put(&mut disk, 40, 1, 0x05, 0, 20);
         let table = read(&disk[..]).unwrap();
         assert_eq!(table.partitions.len(), 2);
-        assert_eq!(table.problems, ["the chain of extended partitions has no end"]);
+        assert_eq!(
+            table.problems,
+            ["the chain of extended partitions has no end"]
+        );
     }
 
     #[test]

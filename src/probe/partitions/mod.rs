@@ -80,7 +80,9 @@ impl Medium for Opened {
 
 impl Medium for [u8] {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(self.len());
         let count = buffer.len().min(self.len() - start);
         buffer[..count].copy_from_slice(&self[start..start + count]);
         Ok(count)
