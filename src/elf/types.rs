@@ -36,13 +36,66 @@ pub struct Closure {
     pub missing: Vec<Missing>,
     /// What start-up would refuse although every object is there.
     pub versions: Vec<VersionProblem>,
+    /// `.note.dlopen` notes, where they were asked for.
+    pub notes: Vec<DlopenNote>,
     /// `$ORIGIN` of the program was needed: the loader reads /proc/self/exe, so a jail must
     /// mount /proc (research/elf.md, headline 6).
     pub needs_proc: bool,
 }
 
+impl Closure {
+    /// A closure that holds nothing yet.
+    #[must_use]
+    pub fn empty(program: RootPath, kind: ProgramKind) -> Self {
+        Self {
+            program,
+            kind,
+            script: Vec::new(),
+            interpreter: None,
+            objects: Vec::new(),
+            missing: Vec::new(),
+            versions: Vec::new(),
+            notes: Vec::new(),
+            needs_proc: false,
+        }
+    }
+
+    /// Every path that must be there for the program to start, itself included, as the kernel
+    /// and the loader open them; sorted, each once.
+    #[must_use]
+    pub fn paths(&self) -> Vec<RootPath> {
+        let mut all = Vec::with_capacity(self.objects.len() + 2);
+        self.add_paths(&mut all);
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn add_paths(&self, all: &mut Vec<RootPath>) {
+        all.push(self.program.clone());
+        for step in self.script.iter().filter(|step| step.missing.is_none()) {
+            all.push(step.program.clone());
+            if let Some(closure) = &step.closure {
+                closure.add_paths(all);
+            }
+        }
+        let loader = self.interpreter.iter().filter(|it| it.present);
+        all.extend(loader.map(|it| it.path.clone()));
+        all.extend(self.objects.iter().map(|object| object.path.clone()));
+    }
+
+    /// Whether start-up would succeed as far as files and versions go.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let step_is_whole = |step: &ScriptStep| {
+            step.missing.is_none() && step.closure.as_ref().is_none_or(|it| it.is_complete())
+        };
+        self.missing.is_empty() && self.versions.is_empty() && self.script.iter().all(step_is_whole)
+    }
+}
+
 /// A step of a script's interpreter chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ScriptStep {
     /// The program that the kernel (or `env`) starts, as it is named.
     pub program: RootPath,
@@ -51,6 +104,8 @@ pub struct ScriptStep {
     /// The name as the script has it, when nothing was found; then `program` is where it was
     /// looked for last.
     pub missing: Option<OsString>,
+    /// What this program needs itself, where it is not the last step (`env`).
+    pub closure: Option<Box<Closure>>,
 }
 
 /// The loader that PT_INTERP names.
@@ -60,6 +115,8 @@ pub struct Interpreter {
     pub path: RootPath,
     /// Whether that file is there and fits.
     pub present: bool,
+    /// Who needs it as a library too (libc does, by its soname).
+    pub needed_by: Vec<Needer>,
 }
 
 /// One object, as the loader opens it.
@@ -157,4 +214,19 @@ pub struct VersionProblem {
     pub object: Vec<u8>,
     /// The version, `GLIBC_2.38`.
     pub version: Vec<u8>,
+}
+
+/// Something that an object may load later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DlopenNote {
+    /// Whose note it is.
+    pub of: Needer,
+    /// Alternatives, the preferred one first.
+    pub sonames: Vec<String>,
+    /// What it is for, in a word.
+    pub feature: Option<String>,
+    /// What it is for, in a sentence.
+    pub description: Option<String>,
+    /// `required`, `recommended` or `suggested`.
+    pub priority: String,
 }

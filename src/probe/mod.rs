@@ -1,8 +1,9 @@
-//! Reads the machine and what is on its disks. Changes nothing.
+//! Reads the machine, what is on its disks, or a foreign root, and changes nothing.
 //!
 //! Parsers take bytes and are pure; readers are thin. What comes from a disk is hostile until
 //! proven otherwise: lengths and counts are bounded, links are followed by [`crate::root`] only.
 
+mod accounts;
 pub mod arch;
 pub mod block;
 pub mod boot;
@@ -17,6 +18,7 @@ pub mod livemedium;
 pub mod loops;
 pub mod mountinfo;
 pub mod osrelease;
+mod packages;
 pub mod partitions;
 pub mod peek;
 pub mod roots;
@@ -25,3 +27,6 @@ pub mod superblock;
 pub mod system;
 pub mod target;
 pub mod view;
+
+pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
+pub use packages::{PackageError, PackageFiles, Packages, System};

@@ -8,8 +8,10 @@
 pub mod block;
 pub mod btrfs;
 mod error;
+pub mod file;
 pub mod fs;
 pub mod fsmount;
+pub mod lock;
 pub mod loopdev;
 
 pub use error::{SysError, SysResult, describe, errno_of};

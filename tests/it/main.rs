@@ -1,3 +1,13 @@
 //! Tests that need no privilege, one binary.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests start programs, look at files and talk to the person who runs them"
+)]
 
+mod harness;
+mod help;
 mod layers;
+mod man;
+mod support;

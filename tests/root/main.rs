@@ -1,1 +1,44 @@
-fn main() {}
+//! Tests on the real kernel. Each runs as root in namespaces of its own (`sandbox`), says what it
+//! needs (`need`), and must leave nothing behind (`leak`).
+//!
+//! A file of tests has `pub(crate) fn trials() -> Vec<Trial>`; it is listed in [`all`].
+//! `NEWROOT_BIN` names the binary under test, `NEWROOT_MUST_RUN=1` makes a missing need a failure.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests start programs, look at files and talk to the person who runs them"
+)]
+
+mod binary;
+mod fixture;
+mod holder;
+mod leak;
+#[path = "../it/support/need.rs"]
+mod need;
+#[path = "../it/support/run.rs"]
+mod run;
+mod sandbox;
+mod selftest;
+mod snapshot;
+mod strace;
+mod tmux;
+mod trial;
+
+use std::process::ExitCode;
+
+use trial::Trial;
+
+/// Every trial of this binary.
+fn all() -> Vec<Trial> {
+    [selftest::trials(), binary::trials()].concat()
+}
+
+fn main() -> ExitCode {
+    if let Some(stage) = sandbox::stage() {
+        return sandbox::inside(&stage, &all());
+    }
+    let arguments = libtest_mimic::Arguments::from_args();
+    let trials = all().into_iter().map(Trial::into_mimic).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

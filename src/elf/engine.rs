@@ -1,0 +1,382 @@
+//! The engine: one tree, every file opened and parsed once, however many programs ask.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::cpu::Cpu;
+use super::loader::{self, Family, Loader};
+use super::object::{self, Object, Refusal, Target};
+use super::types::{Closure, ProgramKind};
+use super::walk::Walk;
+use super::{notes, script, versions};
+use crate::model::{FileId, Kind, Meta, RootPath};
+use crate::root::{self, Tree, TreeFile};
+
+/// A cache of 64 MiB would name half a million libraries.
+const MAX_CACHE: usize = 64 << 20;
+/// /etc/ld.so.preload and ld-musl-ARCH.path are a few lines.
+pub(super) const MAX_TEXT: usize = 64 << 10;
+
+/// What the answer depends on besides the files.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The CPU that is asked about.
+    pub cpu: Cpu,
+    /// Check symbol versions (reads more of every object).
+    pub versions: bool,
+    /// Read `.note.dlopen` notes (reads more of every object).
+    pub notes: bool,
+    /// Find the other glibc-hwcaps versions of each library.
+    pub variants: bool,
+    /// LD_LIBRARY_PATH.
+    pub library_path: Vec<u8>,
+    /// LD_PRELOAD.
+    pub preload: Vec<u8>,
+    /// What relative names count from.
+    pub cwd: RootPath,
+    /// Where `env` looks for programs.
+    pub path: Vec<RootPath>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let path = [
+            "/usr/local/sbin",
+            "/usr/local/bin",
+            "/usr/sbin",
+            "/usr/bin",
+            "/sbin",
+            "/bin",
+        ];
+        Self {
+            cpu: Cpu::default(),
+            versions: false,
+            notes: false,
+            variants: false,
+            library_path: Vec::new(),
+            preload: Vec::new(),
+            cwd: RootPath::root(),
+            path: path.iter().map(RootPath::new).collect(),
+        }
+    }
+}
+
+/// Why a FILE has no closure.
+#[derive(Debug, thiserror::Error)]
+pub enum ElfError {
+    /// It cannot be opened or read.
+    #[error("{path}: {source}")]
+    Open {
+        /// The file.
+        path: RootPath,
+        /// The errno.
+        source: io::Error,
+    },
+    /// It is no regular file.
+    #[error("{path}: {}", kind_word(*kind))]
+    NotAFile {
+        /// The file.
+        path: RootPath,
+        /// What it is.
+        kind: Kind,
+    },
+    /// It is an ELF file that nothing can start.
+    #[error("{path}: {reason}")]
+    Refused {
+        /// The file.
+        path: RootPath,
+        /// The loader's words.
+        reason: &'static str,
+    },
+}
+
+fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Directory => "is a directory",
+        Kind::Fifo => "is a named pipe, not a program",
+        Kind::Socket => "is a socket, not a program",
+        Kind::CharDevice | Kind::BlockDevice => "is a device, not a program",
+        _ => "is no regular file",
+    }
+}
+
+/// What is known of one path.
+#[derive(Clone, Debug)]
+pub(super) enum FileState {
+    /// Cannot be opened: the errno.
+    Absent(i32),
+    /// Is there and no use.
+    Refused(Refusal),
+    /// An ELF object.
+    Object(Arc<Object>),
+}
+
+/// Answers for one tree; keeps what it has read. A file that changes under it keeps its first
+/// answer.
+pub struct Engine<'t> {
+    pub(super) tree: &'t dyn Tree,
+    pub(super) options: Options,
+    files: HashMap<Box<[u8]>, (Arc<[u8]>, FileState)>,
+    by_id: HashMap<FileId, FileState>,
+    loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
+    caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
+    preload: Option<Rc<[Arc<[u8]>]>>,
+    pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
+    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<[Vec<u8>]>>>,
+    window: Vec<u8>,
+}
+
+impl std::fmt::Debug for Engine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("options", &self.options)
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'t> Engine<'t> {
+    /// An engine with the default options: the baseline CPU, no environment, no extras.
+    #[must_use]
+    pub fn new(tree: &'t dyn Tree) -> Self {
+        Self::with_options(tree, Options::default())
+    }
+
+    /// An engine that answers for `options`.
+    #[must_use]
+    pub fn with_options(tree: &'t dyn Tree, options: Options) -> Self {
+        Self {
+            tree,
+            options,
+            files: HashMap::with_capacity(1024),
+            by_id: HashMap::with_capacity(1024),
+            loaders: HashMap::new(),
+            caches: HashMap::new(),
+            preload: None,
+            versions: HashMap::new(),
+            listings: RefCell::default(),
+            window: Vec::new(),
+        }
+    }
+
+    /// The tree that this engine reads.
+    #[must_use]
+    pub fn tree(&self) -> &'t dyn Tree {
+        self.tree
+    }
+
+    /// Everything that `program` loads.
+    ///
+    /// # Errors
+    /// [`ElfError`] when the file itself is not there or is a broken ELF file. What it needs and
+    /// does not find is in the answer.
+    pub fn closure(&mut self, program: &RootPath) -> Result<Closure, ElfError> {
+        let (file, meta) = self.open_program(program)?;
+        match self.state_of(&file, &meta) {
+            FileState::Object(object) => Ok(self.closure_of(program, &object)),
+            FileState::Refused(refusal) if refusal.elf => Err(ElfError::Refused {
+                path: program.clone(),
+                reason: refusal.reason,
+            }),
+            _ => Ok(script::closure(self, program, &file)),
+        }
+    }
+
+    /// The ELF object at `path`, read once.
+    ///
+    /// # Errors
+    /// As [`Engine::closure`]; a file that is no ELF file is refused.
+    pub fn object(&mut self, path: &RootPath) -> Result<Arc<Object>, ElfError> {
+        let (file, meta) = self.open_program(path)?;
+        match self.state_of(&file, &meta) {
+            FileState::Object(object) => Ok(object),
+            FileState::Refused(refusal) => Err(ElfError::Refused {
+                path: path.clone(),
+                reason: refusal.reason,
+            }),
+            FileState::Absent(errno) => Err(ElfError::Open {
+                path: path.clone(),
+                source: io::Error::from_raw_os_error(errno),
+            }),
+        }
+    }
+
+    fn open_program(&self, path: &RootPath) -> Result<(TreeFile, Meta), ElfError> {
+        let failed = |source| ElfError::Open {
+            path: path.clone(),
+            source,
+        };
+        let file = self.tree.open(path).map_err(failed)?;
+        let meta = file.meta().map_err(failed)?;
+        if meta.kind != Kind::File {
+            return Err(ElfError::NotAFile {
+                path: path.clone(),
+                kind: meta.kind,
+            });
+        }
+        Ok((file, meta))
+    }
+
+    fn closure_of(&mut self, program: &RootPath, object: &Arc<Object>) -> Closure {
+        let Some(loader) = self.loader_of(object) else {
+            return Closure::empty(program.clone(), ProgramKind::Static);
+        };
+        let kind = if object.interp.is_some() {
+            ProgramKind::Dynamic
+        } else {
+            ProgramKind::Library
+        };
+        let walk = Walk::new(self, loader, program, object);
+        let mut finished = walk.run(kind);
+        if self.options.versions {
+            finished.closure.versions = versions::check(self, &finished);
+        }
+        if self.options.notes {
+            finished.closure.notes = notes::gather(self, &finished);
+        }
+        finished.closure
+    }
+
+    /// The loader that starts this object; `None` for what needs none.
+    fn loader_of(&mut self, object: &Object) -> Option<Rc<Loader>> {
+        let path = match &object.interp {
+            Some(path) => Arc::clone(path),
+            None if object.needs.is_empty() => return None,
+            None => {
+                let musl = object
+                    .needs
+                    .iter()
+                    .any(|need| *need.name == *b"libc.so" || need.name.starts_with(b"libc.musl-"));
+                let family = if musl { Family::Musl } else { Family::Glibc };
+                Arc::from(loader::usual_path(object.target, family))
+            }
+        };
+        let key = (path, object.target);
+        if let Some(known) = self.loaders.get(&key) {
+            return Some(Rc::clone(known));
+        }
+        let path = self.absolute(&key.0);
+        let interpreter = match self.file(&path).1 {
+            FileState::Object(found) => Some(found),
+            FileState::Absent(_) | FileState::Refused(_) => None,
+        };
+        let family = loader::family(&key.0, interpreter.as_deref());
+        let loader = Rc::new(Loader::new(family, Arc::clone(&key.0), interpreter, key.1));
+        self.loaders.insert(key, Rc::clone(&loader));
+        Some(loader)
+    }
+
+    /// A path as the kernel reads it: relative ones count from the working directory.
+    pub(super) fn absolute(&self, path: &[u8]) -> Vec<u8> {
+        if path.starts_with(b"/") {
+            return path.to_vec();
+        }
+        let mut out = self.options.cwd.as_bytes().to_vec();
+        if !out.ends_with(b"/") {
+            out.push(b'/');
+        }
+        out.extend_from_slice(path.strip_prefix(b"./").unwrap_or(path));
+        out
+    }
+
+    /// What is at `path`, looked at once.
+    pub(super) fn file(&mut self, path: &[u8]) -> (Arc<[u8]>, FileState) {
+        if let Some((path, state)) = self.files.get(path) {
+            return (Arc::clone(path), state.clone());
+        }
+        let state = self.look(&RootPath::from_bytes(path));
+        let shared: Arc<[u8]> = Arc::from(path);
+        self.files
+            .insert(Box::from(path), (Arc::clone(&shared), state.clone()));
+        (shared, state)
+    }
+
+    fn look(&mut self, path: &RootPath) -> FileState {
+        let opened = self
+            .tree
+            .open(path)
+            .and_then(|file| file.meta().map(|meta| (file, meta)));
+        match opened {
+            Ok((file, meta)) => self.state_of(&file, &meta),
+            Err(error) => FileState::Absent(error.raw_os_error().unwrap_or(0)),
+        }
+    }
+
+    fn state_of(&mut self, file: &TreeFile, meta: &Meta) -> FileState {
+        if meta.kind != Kind::File {
+            return FileState::Refused(Refusal::new("not a regular file"));
+        }
+        if let Some(state) = self.by_id.get(&meta.id) {
+            return state.clone();
+        }
+        let state = match object::read(file, meta, &mut self.window) {
+            Ok(object) => FileState::Object(Arc::new(object)),
+            Err(refusal) => FileState::Refused(refusal),
+        };
+        self.by_id.insert(meta.id, state.clone());
+        state
+    }
+
+    /// Reads a file as musl does: whatever `e_ident` says, it is for this machine (rule M7).
+    pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Object>> {
+        let file = self.tree.open(&RootPath::from_bytes(path)).ok()?;
+        let meta = file.meta().ok().filter(|meta| meta.kind == Kind::File)?;
+        object::read_as(&file, &meta, &mut self.window, target)
+            .ok()
+            .map(Arc::new)
+    }
+
+    /// The loader's ld.so.cache, read once.
+    pub(super) fn cache(&mut self, loader: &Loader) -> Option<Rc<Cache>> {
+        let path = if loader.usual_cache() {
+            b"/etc/ld.so.cache".to_vec()
+        } else {
+            self.facts(loader).cache.clone()
+        };
+        let key = (path, loader.target.little, loader.target.class == 2);
+        if let Some(known) = self.caches.get(&key) {
+            return known.clone();
+        }
+        let cache = root::read(self.tree, &RootPath::from_bytes(&key.0), MAX_CACHE)
+            .ok()
+            .and_then(|bytes| Cache::parse(bytes, key.1, key.2))
+            .map(Rc::new);
+        self.caches.insert(key, cache.clone());
+        cache
+    }
+
+    pub(super) fn facts<'l>(&self, loader: &'l Loader) -> &'l loader::Facts {
+        loader.facts(&self.options.cpu, || {
+            let path = self.absolute(&loader.path);
+            self.tree.open(&RootPath::from_bytes(&path)).ok()
+        })
+    }
+
+    /// The names in /etc/ld.so.preload: separated by blanks, newlines and colons; `#` starts a
+    /// comment.
+    pub(super) fn preload_file(&mut self) -> Rc<[Arc<[u8]>]> {
+        let tree = self.tree;
+        let read = || {
+            let path = RootPath::new("/etc/ld.so.preload");
+            let text = root::read(tree, &path, MAX_TEXT).unwrap_or_default();
+            text.split(|byte| *byte == b'\n')
+                .map(|line| line.split(|byte| *byte == b'#').next().unwrap_or_default())
+                .flat_map(|line| line.split(|byte| b" \t:\r".contains(byte)))
+                .filter(|name| !name.is_empty())
+                .map(Arc::from)
+                .collect()
+        };
+        Rc::clone(self.preload.get_or_insert_with(read))
+    }
+
+    /// Whether `path` is a directory.
+    pub(super) fn is_directory(&self, path: &[u8]) -> bool {
+        self.tree
+            .stat(&RootPath::from_bytes(path))
+            .is_ok_and(|meta| meta.kind == Kind::Directory)
+    }
+}

@@ -1,0 +1,199 @@
+//! rpm's database, as every rpm since 4.16 has it: an SQLite table of package headers.
+//!
+//! Header format: <https://rpm-software-management.github.io/rpm/manual/format_header.html>.
+
+use super::sqlite::{Damaged, Database, Value};
+use super::{PackageError, Visit, is_absent};
+use crate::model::{Kind, RootPath};
+use crate::root::Tree;
+
+/// Where the distributions put it; the first is often a link to the second.
+const DATABASES: [&str; 2] = [
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+];
+/// What older releases and openSUSE have instead.
+const OTHERS: [(&str, &str); 3] = [
+    (
+        "/var/lib/rpm/Packages",
+        "rpm's Berkeley DB format is not read, only its SQLite format",
+    ),
+    (
+        "/usr/lib/sysimage/rpm/Packages.db",
+        "rpm's ndb format is not read, only its SQLite format",
+    ),
+    (
+        "/var/lib/rpm/Packages.db",
+        "rpm's ndb format is not read, only its SQLite format",
+    ),
+];
+
+const NAME: u32 = 1000;
+const ARCH: u32 = 1022;
+const OLD_FILE_NAMES: u32 = 1027;
+const FILE_STATES: u32 = 1029;
+const DIR_INDEXES: u32 = 1116;
+const BASE_NAMES: u32 = 1117;
+const DIR_NAMES: u32 = 1118;
+/// RPMFILE_STATE_NORMAL; the others were not installed (documentation left out, a file that
+/// another architecture's package gave).
+const NORMAL: u8 = 0;
+
+fn is_file(tree: &dyn Tree, path: &str) -> bool {
+    let meta = tree.stat(&RootPath::new(path));
+    meta.is_ok_and(|meta| meta.kind == Kind::File && meta.size > 0)
+}
+
+pub(super) fn present(tree: &dyn Tree) -> bool {
+    let others = OTHERS.iter().map(|(path, _)| *path);
+    DATABASES
+        .into_iter()
+        .chain(others)
+        .any(|path| is_file(tree, path))
+}
+
+/// `package` is `NAME` or `NAME.ARCH`; several of one name (kernels) are taken together.
+pub(super) fn files_of(
+    tree: &dyn Tree,
+    package: &str,
+) -> Result<Option<Vec<Vec<u8>>>, PackageError> {
+    let mut found = None;
+    headers(tree, &mut |header| {
+        let name = header.string(NAME).unwrap_or_default();
+        let arch = header.string(ARCH).unwrap_or_default();
+        let full = [name, arch].join(&b'.');
+        if package.as_bytes() == name || package.as_bytes() == full {
+            let paths: &mut Vec<Vec<u8>> = found.get_or_insert_default();
+            header.paths(&mut |path| paths.push(path.to_vec()));
+        }
+    })?;
+    Ok(found)
+}
+
+pub(super) fn each(tree: &dyn Tree, visit: &mut Visit<'_>) -> Result<(), PackageError> {
+    headers(tree, &mut |header| {
+        let name = String::from_utf8_lossy(header.string(NAME).unwrap_or_default());
+        header.paths(&mut |path| visit(&name, path));
+    })
+}
+
+fn headers(tree: &dyn Tree, visit: &mut dyn FnMut(&Header<'_>)) -> Result<(), PackageError> {
+    let Some(path) = DATABASES.into_iter().find(|path| is_file(tree, path)) else {
+        return match OTHERS.iter().find(|(path, _)| is_file(tree, path)) {
+            Some((path, why)) => Err(PackageError::Format {
+                path: RootPath::new(path),
+                why,
+            }),
+            None => Ok(()),
+        };
+    };
+    let path = RootPath::new(path);
+    let file = tree.open(&path).map_err(|error| PackageError::Read {
+        path: path.clone(),
+        error,
+    })?;
+    let log_path = RootPath::from_bytes(&[path.as_bytes(), b"-wal"].concat());
+    let log = match tree.open(&log_path) {
+        Ok(log) => Some(log),
+        Err(error) if is_absent(&error) => None,
+        Err(error) => {
+            return Err(PackageError::Read {
+                path: log_path,
+                error,
+            });
+        }
+    };
+    let damaged = |Damaged(why)| PackageError::Format {
+        path: path.clone(),
+        why,
+    };
+    let database = Database::open(file, log).map_err(damaged)?;
+    // CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)
+    database
+        .rows("Packages", &mut |row| {
+            if let [_, Value::Bytes(blob), ..] = row
+                && let Some(header) = Header::new(blob)
+            {
+                visit(&header);
+            }
+        })
+        .map_err(damaged)
+}
+
+/// A header as the database holds it: without the magic bytes that a package file has before it.
+struct Header<'b> {
+    index: &'b [u8],
+    data: &'b [u8],
+}
+
+impl<'b> Header<'b> {
+    fn new(blob: &'b [u8]) -> Option<Self> {
+        let entries = usize::try_from(be32(blob, 0)?).ok()?;
+        let length = usize::try_from(be32(blob, 4)?).ok()?;
+        let (index, rest) = blob.get(8..)?.split_at_checked(entries.checked_mul(16)?)?;
+        Some(Self {
+            index,
+            data: rest.get(..length)?,
+        })
+    }
+
+    /// `(count, the data from the entry's offset on)` of the entry with this tag and type.
+    fn entry(&self, tag: u32, kind: u32) -> Option<(usize, &'b [u8])> {
+        let entry = self
+            .index
+            .chunks_exact(16)
+            .find(|entry| be32(entry, 0) == Some(tag) && be32(entry, 4) == Some(kind))?;
+        let offset = usize::try_from(be32(entry, 8)?).ok()?;
+        let count = usize::try_from(be32(entry, 12)?).ok()?;
+        Some((count, self.data.get(offset..)?))
+    }
+
+    fn string(&self, tag: u32) -> Option<&'b [u8]> {
+        let (_, data) = self.entry(tag, 6)?;
+        data.split(|byte| *byte == 0).next()
+    }
+
+    /// Ends where the data ends, whatever the count claims.
+    fn strings(&self, tag: u32) -> impl Iterator<Item = &'b [u8]> {
+        let (count, data) = self.entry(tag, 8).unwrap_or((0, &[]));
+        data.split(|byte| *byte == 0).take(count)
+    }
+
+    fn numbers(&self, tag: u32) -> impl Iterator<Item = u32> {
+        let (count, data) = self.entry(tag, 4).unwrap_or((0, &[]));
+        data.chunks_exact(4)
+            .take(count)
+            .map(|raw| u32::from_be_bytes([raw[0], raw[1], raw[2], raw[3]]))
+    }
+
+    fn paths(&self, visit: &mut dyn FnMut(&[u8])) {
+        let (count, states) = self.entry(FILE_STATES, 1).unwrap_or((0, &[]));
+        let states = &states[..count.min(states.len())];
+        let installed = |index: usize| states.get(index).is_none_or(|state| *state == NORMAL);
+        let directories: Vec<&[u8]> = self.strings(DIR_NAMES).collect();
+        let mut path = Vec::new();
+        let names = self.strings(BASE_NAMES).zip(self.numbers(DIR_INDEXES));
+        for (index, (name, directory)) in names.enumerate() {
+            let directory = usize::try_from(directory).ok();
+            let Some(directory) = directory.and_then(|index| directories.get(index)) else {
+                continue;
+            };
+            path.clear();
+            path.extend_from_slice(directory);
+            path.extend_from_slice(name);
+            if installed(index) && path.starts_with(b"/") {
+                visit(&path);
+            }
+        }
+        for (index, path) in self.strings(OLD_FILE_NAMES).enumerate() {
+            if installed(index) && path.starts_with(b"/") {
+                visit(path);
+            }
+        }
+    }
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    let raw = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*raw))
+}

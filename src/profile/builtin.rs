@@ -1,0 +1,11 @@
+//! The profiles of `profiles/`, embedded. A test checks that none is forgotten.
+
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        /// `(name, text)`, sorted by name.
+        pub(super) const BUILT_IN: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../profiles/", $name, ".toml")))),*];
+    };
+}
+
+embed!["shell"];

@@ -1,0 +1,71 @@
+//! What a session has to undo.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::text;
+
+/// Names one item inside its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ItemId(pub u32);
+
+/// How far the deed is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Written before the deed: it may or may not have been done.
+    Planned,
+    /// The deed was done.
+    Done,
+}
+
+/// Something that outlives the process. New kinds are added at the end; a reader that meets a
+/// kind it does not know refuses the record and leaves everything alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Item {
+    /// A directory that will be filled, before it is made. It must carry the session's own
+    /// [`super::Live::staging_name`]: that name is what identifies it as long as there is no inode.
+    StagingPlanned {
+        /// Absolute path on the host.
+        #[serde(with = "text::path")]
+        path: PathBuf,
+    },
+    /// A directory that is being filled; removed only while it is this inode.
+    Staging {
+        /// Absolute path on the host.
+        #[serde(with = "text::path")]
+        path: PathBuf,
+        /// `st_dev`.
+        device: u64,
+        /// `st_ino`.
+        inode: u64,
+    },
+    /// An empty directory or file that was made to mount something on, in the caller's own mount
+    /// namespace.
+    MountPoint {
+        /// Absolute path on the host.
+        #[serde(with = "text::path")]
+        path: PathBuf,
+    },
+    /// The mount namespace of the session's init. It goes with its last process; it is listed so
+    /// that whoever cleans up can name those who still hold it.
+    Namespace {
+        /// The inode of `/proc/PID/ns/mnt`.
+        mount: u64,
+        /// Filesystems that only this session mounted (`st_dev`).
+        devices: Vec<u64>,
+    },
+}
+
+/// An item with its name and state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its name inside the record.
+    pub id: ItemId,
+    /// How far it is.
+    pub state: State,
+    /// What it is.
+    pub item: Item,
+}

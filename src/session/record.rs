@@ -1,0 +1,41 @@
+//! What is written down about a session.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::item::Planned;
+use super::{Process, text};
+
+/// The version of this format.
+pub(super) const VERSION: u32 = 1;
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Of the format.
+    pub version: u32,
+    /// As `newroot ps` shows it.
+    pub id: String,
+    /// The verb: `enter`, `try`, `build`.
+    pub kind: String,
+    /// The boot it belongs to.
+    pub boot: String,
+    /// The supervisor.
+    pub supervisor: Process,
+    /// The init of its PID namespace, once there is one.
+    pub init: Option<Process>,
+    /// The directory that serves as `/`, absolute on the host.
+    #[serde(with = "text::path")]
+    pub root: PathBuf,
+    /// What runs in it; empty when nothing does.
+    #[serde(with = "text::words")]
+    pub command: Vec<OsString>,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// What is to be undone, in the order it was planned.
+    pub items: Vec<Planned>,
+    /// The next item's name.
+    pub next_item: u32,
+}
