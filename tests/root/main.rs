@@ -11,6 +11,7 @@
 )]
 
 mod binary;
+mod disk;
 mod fixture;
 mod holder;
 mod leak;
@@ -19,6 +20,7 @@ mod need;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
+mod scan;
 mod selftest;
 mod snapshot;
 mod strace;
@@ -31,7 +33,7 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials()].concat()
+    [selftest::trials(), binary::trials(), scan::trials()].concat()
 }
 
 fn main() -> ExitCode {

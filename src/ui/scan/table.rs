@@ -7,7 +7,7 @@ use crate::ui::escape_bytes;
 
 const HEAD: [&str; 5] = ["ID", "SYSTEM", "HOST", "ROOT ON", "LAST BOOT"];
 /// A name from a hostile disk must not push the rest off the screen.
-const WIDEST: usize = 40;
+const WIDEST: usize = 60;
 
 struct Row {
     cells: [String; 5],
