@@ -71,6 +71,28 @@ fn scan(images: &[&Path]) -> Value {
     serde_json::from_str(&output.stdout).unwrap()
 }
 
+/// The same for a device that may be written to: an image's own devices refuse writes, so only
+/// here it shows whether a driver was kept from replaying a journal or clearing orphans.
+fn scan_device(image: &Path) -> Value {
+    let copy = image.with_extension("before");
+    sh(&format!(
+        "cp --sparse=always {} {}",
+        image.display(),
+        copy.display()
+    ));
+    let device = sh(&format!("losetup --find --show {}", image.display()));
+    let device = device.trim();
+    assert_eq!(sh(&format!("blockdev --getro {device}")), "0\n");
+    let output = newroot(["scan", "--json", device]).run();
+    output.code(0).stderr_is("");
+    sh(&format!(
+        "blockdev --flushbufs {device}; losetup -d {device}; cmp {} {}",
+        image.display(),
+        copy.display()
+    ));
+    serde_json::from_str(&output.stdout).unwrap()
+}
+
 fn only_system(found: &Value) -> &Value {
     let systems = found["systems"].as_array().unwrap();
     assert_eq!(systems.len(), 1, "{found:#}");
@@ -125,6 +147,7 @@ fn a_debian_after_a_power_cut() {
     let features = sh("dumpe2fs -h /tmp/root 2>/dev/null");
     assert!(features.contains("needs_recovery"), "{features}");
     assert!(features.contains("First orphan inode"), "{features}");
+    assert_eq!(only_system(&scan_device(&root))["hostname"], "web03");
     let image = disk(
         "/tmp/disk.img",
         128,
@@ -175,6 +198,7 @@ fn an_xfs_after_a_power_cut() {
     });
     let log = sh("xfs_logprint -t /tmp/root.img");
     assert!(log.contains("<DIRTY>"), "{log}");
+    assert_eq!(only_system(&scan_device(&image))["hostname"], "lab");
     let found = scan(&[&image]);
     let system = only_system(&found);
     assert_eq!(system["hostname"], "lab");
@@ -265,6 +289,7 @@ fn subvolumes() {
         file.sync_all().unwrap();
         None
     });
+    assert_eq!(only_system(&scan_device(&image))["hostname"], "arch");
     let found = scan(&[&image]);
     let system = only_system(&found);
     assert_eq!(system["root"]["subvolume"]["path"], "/@");
