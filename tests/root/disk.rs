@@ -55,11 +55,10 @@ pub(crate) fn unmount(point: &Path) {
 }
 
 /// What a power cut leaves: the image as it is while `busy` has done its work on the mounted
-/// filesystem and the log is not written back.
+/// filesystem and the log is not written back. `busy` syncs what it wants to be there.
 pub(crate) fn cut_off(image: &Path, busy: impl FnOnce(&Path) -> Option<fs::File>) {
     let point = mount(image, "rw");
     let open = busy(&point);
-    sh(&format!("sync -f {}", point.display()));
     let copy = image.with_extension("cut");
     sh(&format!(
         "cp --sparse=always {} {}",

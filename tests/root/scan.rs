@@ -142,6 +142,7 @@ fn a_debian_after_a_power_cut() {
         let open = fs::File::create(top.join("var/log/deleted")).unwrap();
         open.set_len(1 << 20).unwrap();
         fs::remove_file(top.join("var/log/deleted")).unwrap();
+        sh(&format!("sync -f {}", top.display()));
         Some(open)
     });
     let features = sh("dumpe2fs -h /tmp/root 2>/dev/null");
@@ -194,6 +195,7 @@ fn an_xfs_after_a_power_cut() {
     });
     cut_off(&image, |top| {
         fs::write(top.join("var/log/new"), vec![7; 4096]).unwrap();
+        sh(&format!("sync -f {}", top.display()));
         None
     });
     let log = sh("xfs_logprint -t /tmp/root.img");
@@ -286,9 +288,12 @@ fn subvolumes() {
     cut_off(&image, |top| {
         let mut file = fs::File::create(top.join("@/var/log/new")).unwrap();
         std::io::Write::write_all(&mut file, &[7; 4096]).unwrap();
+        // fsync(2) writes the log tree; sync(2) would commit and empty it.
         file.sync_all().unwrap();
         None
     });
+    let log = sh("btrfs inspect-internal dump-super /tmp/arch.img | sed -n 's/^log_root\\t*//p'");
+    assert_ne!(log.trim(), "0", "there is no log to replay");
     assert_eq!(only_system(&scan_device(&image))["hostname"], "arch");
     let found = scan(&[&image]);
     let system = only_system(&found);
