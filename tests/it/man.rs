@@ -19,6 +19,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("newroot-enter.8", &["enter"]),
     ("newroot-closure.8", &["closure"]),
     ("newroot-profile.5", &["profile"]),
+    ("newroot-scan.8", &["scan"]),
 ];
 
 /// Flags a page may name though its verbs lack them.

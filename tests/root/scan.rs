@@ -224,6 +224,17 @@ fn logical_partitions() {
     let found = scan(&[&image]);
     let systems = found["systems"].as_array().unwrap();
     assert_eq!(systems.len(), 2, "{found:#}");
+    newroot(["scan", "/tmp/mbr.img", "old"])
+        .run()
+        .code(0)
+        .stdout_has("mbr.img p5 ext4")
+        .stderr_has("1 system.");
+    newroot(["scan", "/tmp/mbr.img", "new"])
+        .run()
+        .code(125)
+        .stderr_has("no system fits \"new\": these were found")
+        .stderr_has("  arch-")
+        .stderr_has("Arch Linux  arch  mbr.img p6 ext4");
     assert_eq!(systems[0]["root"]["volumes"][0], "mbr.img p5");
     assert_eq!(systems[0]["fstab"][0]["state"], "unreliable");
     assert_eq!(systems[1]["os"]["id"], "arch");
@@ -563,11 +574,15 @@ fn no_system_at_all() {
         .code(0)
         .stdout_is("")
         .stderr_has("no installed system found. Nothing was written.");
+    newroot(["scan", "/tmp/data.img", "web03"])
+        .run()
+        .code(125)
+        .stderr_has("no system fits \"web03\": no installed system was found at all");
     newroot(["scan", "/tmp/none.img"])
         .run()
         .code(125)
         .stderr_has("No such file");
-    newroot(["scan", "/tmp"])
+    newroot(["scan", "/dev/null"])
         .run()
         .code(125)
         .stderr_has("neither a block device nor an image");
