@@ -1,5 +1,6 @@
 //! `newroot closure`, alias `ldd`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -21,10 +22,19 @@ pub struct ClosureArgs {
     pub json: bool,
     /// Only show the chains that bring this object in
     #[arg(long, value_name = "SONAME")]
-    pub why: Option<String>,
+    pub why: Option<OsString>,
     /// Read and show .note.dlopen notes: what a program loads later, if it is there
     #[arg(long)]
     pub notes: bool,
+    /// End each path with a NUL instead of a newline, for xargs -0 (only with --format paths)
+    #[arg(short = '0', long)]
+    pub null: bool,
+    /// Search these directories as LD_LIBRARY_PATH would (the environment's own is ignored)
+    #[arg(long, value_name = "DIRS")]
+    pub library_path: Option<OsString>,
+    /// Load these first, as LD_PRELOAD would (the environment's own is ignored)
+    #[arg(long, value_name = "FILES")]
+    pub preload: Option<OsString>,
     /// Programs, libraries or scripts
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,

@@ -6,6 +6,7 @@
 pub mod closure;
 pub mod completions;
 pub mod enter;
+pub mod export;
 pub mod jail;
 pub mod profile;
 pub mod scan;
@@ -36,7 +37,7 @@ pub struct Globals {
     /// Print each operation as it is done, and system calls in errors
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Print errors only
+    /// Print errors and warnings only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Answer every question that is safe to answer
@@ -56,9 +57,9 @@ pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set.
     #[default]
     Auto,
-    /// Always.
+    /// Even into a pipe.
     Always,
-    /// Never.
+    /// Not even on a terminal.
     Never,
 }
 
@@ -140,8 +141,7 @@ pub fn command() -> Command {
 /// # Errors
 /// clap's error: wrong usage, or the text of `--help` and `--version`.
 pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
-    let wanted = argv.iter().skip(1).find_map(|word| entry_of(word));
-    let mut command = match wanted {
+    let mut command = match verb_word(argv).and_then(entry_of) {
         Some(entry) => base().subcommand(subcommand(entry)),
         None => command(),
     };
@@ -157,6 +157,20 @@ pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
         globals: Globals::from_arg_matches(arguments)?,
         verb: (entry.parse)(arguments)?,
     })
+}
+
+/// The first word that is no option: the verb, if it is one.
+fn verb_word(argv: &[OsString]) -> Option<&OsStr> {
+    let mut words = argv.iter().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--color" {
+            // The one option before the verb that takes a word of its own.
+            words.next();
+        } else if !word.as_encoded_bytes().starts_with(b"-") {
+            return Some(word);
+        }
+    }
+    None
 }
 
 fn entry_of(word: &OsStr) -> Option<&'static Entry> {
@@ -206,5 +220,16 @@ mod tests {
             let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
             assert!(parse(&argv).unwrap().globals.dry_run);
         }
+    }
+
+    #[test]
+    fn the_verb_is_the_first_word_that_is_no_option() {
+        let word = |line: &[&str]| {
+            let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
+            verb_word(&argv).map(OsStr::to_os_string)
+        };
+        assert_eq!(word(&["newroot", "--color", "jail", "ps"]).unwrap(), "ps");
+        assert_eq!(word(&["newroot", "nosuch", "jail"]).unwrap(), "nosuch");
+        assert_eq!(word(&["newroot", "-n"]), None);
     }
 }

@@ -7,13 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::cache::Cache;
-use super::cpu::Cpu;
 use super::loader::{self, Family, Loader};
 use super::object::{self, Object, Refusal, Target};
 use super::types::{Closure, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
-use crate::model::{FileId, Kind, Meta, RootPath};
+use crate::model::{Cpu, FileId, Kind, Meta, RootPath};
 use crate::root::{self, Tree, TreeFile};
 
 /// A cache of 64 MiB would name half a million libraries.
@@ -230,8 +229,8 @@ impl<'t> Engine<'t> {
         } else {
             ProgramKind::Library
         };
-        let walk = Walk::new(self, loader, program, object);
-        let mut finished = walk.run(kind);
+        let walk = Walk::new(self, loader, program, object, kind);
+        let mut finished = walk.run();
         if self.options.versions {
             finished.closure.versions = versions::check(self, &finished);
         }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64};
 
-use super::cpu::{Cpu, x86_levels};
+use super::cpu::x86_levels;
 use super::find::Outcome;
 use super::object::{Object, Target};
 use super::read::read_up_to;
+use crate::model::Cpu;
 use crate::root::TreeFile;
 
 /// `EM_LOONGARCH`; goblin has no name for it.

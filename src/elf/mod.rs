@@ -8,6 +8,7 @@
 //! `walk` is the worklist, `glibc` and `musl` are the search rules, `find` judges a candidate.
 
 pub mod cache;
+pub mod cache_write;
 mod cpu;
 pub mod dst;
 mod engine;
@@ -25,7 +26,7 @@ mod variants;
 pub mod versions;
 mod walk;
 
-pub use cpu::Cpu;
+pub use crate::model::Cpu;
 pub use engine::{ElfError, Engine, Options};
 pub use object::Object;
 pub use types::{

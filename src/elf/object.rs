@@ -38,6 +38,9 @@ const MAX_INTERP: u64 = 4096;
 /// 65,536 entries of 16 bytes; the largest real dynamic sections have a few hundred.
 const MAX_DYNAMIC: u64 = 1 << 20;
 
+/// All needed names of one object together; 65,536 entries may name the same long string.
+const MAX_NAMES: usize = 4 << 20;
+
 /// How a needed name is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeedKind {
@@ -465,8 +468,13 @@ fn read_dynamic(
                 .flatten(),
         ),
     );
+    let mut room = MAX_NAMES;
     for (kind, at) in names.needs {
         if let Some(name) = strings.get(at) {
+            let Some(rest) = room.checked_sub(name.len()) else {
+                break;
+            };
+            room = rest;
             object.needs.push(Need { kind, name });
         }
     }

@@ -71,7 +71,8 @@ impl Closure {
         all
     }
 
-    fn add_paths(&self, all: &mut Vec<RootPath>) {
+    /// Adds those of [`Closure::paths`], unsorted.
+    pub fn add_paths(&self, all: &mut Vec<RootPath>) {
         all.push(self.program.clone());
         for step in self.script.iter().filter(|step| step.missing.is_none()) {
             all.push(step.program.clone());

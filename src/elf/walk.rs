@@ -67,6 +67,7 @@ pub(super) struct Walk<'e, 't> {
     pub(super) secure: bool,
     pub(super) library_path: OnceCell<Option<Dirs>>,
     program: RootPath,
+    kind: ProgramKind,
     /// The loader's place in the list, where its file is there.
     interpreter: Option<usize>,
     preloads: usize,
@@ -82,6 +83,7 @@ impl<'e, 't> Walk<'e, 't> {
         loader: Rc<Loader>,
         program: &RootPath,
         object: &Arc<Object>,
+        kind: ProgramKind,
     ) -> Self {
         let mut walk = Self {
             engine,
@@ -90,6 +92,7 @@ impl<'e, 't> Walk<'e, 't> {
             secure: object.mode & SET_ID != 0,
             library_path: OnceCell::new(),
             program: program.clone(),
+            kind,
             interpreter: None,
             preloads: 0,
             origin: OnceCell::new(),
@@ -103,14 +106,11 @@ impl<'e, 't> Walk<'e, 't> {
     }
 
     /// Loads everything.
-    pub(super) fn run(mut self, kind: ProgramKind) -> Finished {
-        // A library is looked at by itself: its loader only decides the rules.
-        if kind == ProgramKind::Dynamic || self.loader.family == Family::Musl {
-            self.add_interpreter();
-        }
+    pub(super) fn run(mut self) -> Finished {
+        self.add_interpreter();
         self.preload();
         self.breadth_first();
-        self.finish(kind)
+        self.finish()
     }
 
     fn add_interpreter(&mut self) {
@@ -330,7 +330,8 @@ impl<'e, 't> Walk<'e, 't> {
 
     /// The directory that `$ORIGIN` stands for in an object's text.
     pub(super) fn origin(&mut self, index: usize) -> Option<Arc<[u8]>> {
-        if index != PROGRAM {
+        // The kernel's own name for the program counts; a library was opened by some path.
+        if index != PROGRAM || self.kind == ProgramKind::Library {
             let path = &self.loaded.get(index)?.path;
             return Some(Arc::from(directory_of(path)));
         }
@@ -352,7 +353,8 @@ impl<'e, 't> Walk<'e, 't> {
             .map_or(Needer::Program, Needer::Object)
     }
 
-    fn finish(mut self, kind: ProgramKind) -> Finished {
+    fn finish(mut self) -> Finished {
+        let kind = self.kind;
         let first = 1 + usize::from(self.interpreter.is_some());
         let mut closure = Closure::empty(self.program.clone(), kind);
         closure.needs_proc = self.needs_proc;
@@ -362,7 +364,7 @@ impl<'e, 't> Walk<'e, 't> {
                 missing.needed_by = self.needer(index);
             }
         }
-        closure.interpreter = self.interpreter_of(kind);
+        closure.interpreter = self.interpreter_of();
         if let Some(interpreter) = closure.interpreter.as_ref().filter(|it| !it.present) {
             closure.missing.insert(
                 0,
@@ -406,14 +408,15 @@ impl<'e, 't> Walk<'e, 't> {
         }
     }
 
-    fn interpreter_of(&self, kind: ProgramKind) -> Option<Interpreter> {
+    fn interpreter_of(&self) -> Option<Interpreter> {
         let used = |index: usize| {
             self.loaded
                 .get(index)
                 .is_some_and(|loaded| !loaded.needed_by.is_empty())
         };
-        // A library names no loader. musl's is its libc as well, so it is needed all the same.
-        if kind != ProgramKind::Dynamic && !self.interpreter.is_some_and(used) {
+        // A library names no loader; the usual one counts where something needs it by name, as
+        // libc does, and as everything does that musl serves.
+        if self.kind != ProgramKind::Dynamic && !self.interpreter.is_some_and(used) {
             return None;
         }
         let needed_by = self

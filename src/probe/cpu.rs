@@ -1,6 +1,6 @@
 //! The CPU as glibc's loader sees it: which glibc-hwcaps sub-directories count.
 
-use crate::elf::Cpu;
+use crate::model::Cpu;
 
 /// This machine's CPU.
 #[must_use]

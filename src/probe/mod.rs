@@ -9,6 +9,7 @@ pub mod block;
 pub mod boot;
 pub mod btrfs;
 pub mod busy;
+pub mod cpu;
 pub mod crypttab;
 pub mod fstab;
 pub mod hibernate;
@@ -26,7 +27,10 @@ pub mod scan;
 pub mod superblock;
 pub mod system;
 pub mod target;
+pub mod user_namespaces;
+mod users;
 pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use users::{FileUser, users_of};

@@ -8,4 +8,24 @@ macro_rules! embed {
     };
 }
 
-embed!["shell"];
+embed![
+    "busybox",
+    "certs",
+    "compiler",
+    "coreutils",
+    "dns-server",
+    "gconv",
+    "git",
+    "locale",
+    "network-tools",
+    "nss",
+    "pam",
+    "perl",
+    "python3",
+    "rescue-tools",
+    "sftp-server",
+    "shell",
+    "ssh-client",
+    "terminfo",
+    "web-server",
+];

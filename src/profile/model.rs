@@ -57,6 +57,8 @@ pub struct Directory {
     pub mode: u32,
     /// The owner's name in the jail's passwd; root when absent.
     pub owner: Option<String>,
+    /// The group's name in the jail's group file; the owner's own group when absent.
+    pub group: Option<String>,
 }
 
 /// A symbolic link of the jail.

@@ -277,13 +277,14 @@ fn pairs(
 }
 
 fn directory(key: &str, value: &Value<'_>) -> Result<Directory, Fault> {
-    const KEYS: [&str; 3] = ["path", "mode", "owner"];
+    const KEYS: [&str; 4] = ["path", "mode", "owner", "group"];
     let table = match value.get_ref() {
         DeValue::String(_) => {
             return Ok(Directory {
                 path: RootPath::new(string(key, value, check::path_below_root)?),
                 mode: 0o755,
                 owner: None,
+                group: None,
             });
         }
         DeValue::Table(table) => table,
@@ -292,13 +293,14 @@ fn directory(key: &str, value: &Value<'_>) -> Result<Directory, Fault> {
             return Err(fault.suggest("or of { path = \"/var/lib/x\", mode = \"0750\" }"));
         }
     };
-    let (mut path, mut mode, mut owner) = (None, 0o755, None);
+    let (mut path, mut mode, mut owner, mut group) = (None, 0o755, None, None);
     for (name, value) in in_order(table) {
         let field: &str = name.get_ref();
         match field {
             "path" => path = Some(string(field, value, check::path_below_root)?),
             "mode" => mode = permission(value)?,
             "owner" => owner = Some(string(field, value, check::user)?),
+            "group" => group = Some(string(field, value, check::user)?),
             _ => return Err(unknown_key(name, &KEYS)),
         }
     }
@@ -307,6 +309,7 @@ fn directory(key: &str, value: &Value<'_>) -> Result<Directory, Fault> {
         path: RootPath::new(path),
         mode,
         owner,
+        group,
     })
 }
 

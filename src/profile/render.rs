@@ -35,10 +35,14 @@ impl Profile {
         }
         let directories = self.directories.iter().map(|directory| {
             let path = quoted(&directory.path.to_string());
-            let owner = directory.owner.as_ref();
-            let owner = owner.map_or_else(String::new, |o| format!(", owner = {}", quoted(o)));
+            let mut whose = String::new();
+            for (key, name) in [("owner", &directory.owner), ("group", &directory.group)] {
+                if let Some(name) = name {
+                    write!(whose, ", {key} = {}", quoted(name)).ok();
+                }
+            }
             format!(
-                "{{ path = {path}, mode = \"{:04o}\"{owner} }}",
+                "{{ path = {path}, mode = \"{:04o}\"{whose} }}",
                 directory.mode
             )
         });
@@ -114,7 +118,7 @@ mod tests {
             files = ["/f*"]
             optional_files = ["/g"]
             exclude = ["/**/x"]
-            directories = [{ path = "/d", mode = "1777" }, { path = "/e", owner = "u" }]
+            directories = [{ path = "/d", mode = "1777" }, { path = "/e", owner = "u", group = "g" }]
             symlinks = { "/l" = "../t\"" }
             users = ["u"]
             devices = ["/dev/fuse"]

@@ -3,7 +3,11 @@
 /// The CPU's vendor, `GenuineIntel` or `AuthenticAMD`.
 #[cfg(target_arch = "x86_64")]
 #[must_use]
-#[expect(unsafe_code, reason = "sys is where unsafe code lives")]
+#[expect(
+    unsafe_code,
+    unused_unsafe,
+    reason = "__cpuid has been safe since Rust 1.9x, and is not in the oldest Rust we take"
+)]
 pub fn vendor() -> [u8; 12] {
     // SAFETY: every x86-64 CPU has the cpuid instruction, and leaf 0 always exists.
     let leaf = unsafe { std::arch::x86_64::__cpuid(0) };

@@ -3,12 +3,17 @@
 //! Data goes to stdout, everything else to stderr. Names that come from a disk are escaped
 //! before they reach a terminal or a log. A broken pipe is no error.
 
+pub mod closure;
+mod progress;
 mod report;
 mod sanitize;
 pub mod scan;
+mod table;
 
-pub use report::usage_error;
+pub use progress::Progress;
+pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
+pub use table::table;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -93,11 +98,24 @@ impl Ui {
     /// # Errors
     /// The errno of write(2), EPIPE excepted.
     pub fn out(&self, data: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(data).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            done => done,
-        }
+        write_out(data)
+    }
+
+    /// Standard output for a stream of data too big for [`Ui::out`]. The caller takes EPIPE for
+    /// the reader's wish.
+    ///
+    /// # Errors
+    /// The errno of dup(2).
+    pub fn data(&self) -> io::Result<std::fs::File> {
+        use std::os::fd::AsFd;
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(std::fs::File::from(stdout))
+    }
+
+    /// Whether standard output is a terminal, which must not get an archive.
+    #[must_use]
+    pub fn out_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// One line of a report on stderr; silent with `-q`.
@@ -119,6 +137,11 @@ impl Ui {
         self.err_line(&format!("newroot: warning: {line}"));
     }
 
+    /// One line of the answer that is no data: something missing, refused, unreadable.
+    pub fn complain(&self, line: &str) {
+        self.err_line(&format!("newroot: {line}"));
+    }
+
     /// Shows an error with its details and hints and returns the exit status it stands for.
     #[must_use]
     pub fn failure(&self, error: &anyhow::Error) -> Exit {
@@ -130,5 +153,13 @@ impl Ui {
         text.push('\n');
         // Nobody is left to tell when stderr itself is gone.
         io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+}
+
+fn write_out(data: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
     }
 }

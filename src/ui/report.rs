@@ -2,22 +2,43 @@
 
 use std::io::Write;
 
-use super::Ui;
+use super::{Ui, escape, write_out};
 use crate::error::{Exit, Failure, Hint};
 
 /// Prints clap's own message; help and version are data and go to stdout.
 #[must_use]
 pub fn usage_error(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
     if error.use_stderr() {
-        let text = error.render().to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        // What was typed is quoted in it.
+        let text = escape(text.strip_prefix("error: ").unwrap_or(&text));
         let line = format!("newroot: {text}");
         std::io::stderr().lock().write_all(line.as_bytes()).ok();
         return Exit::Usage;
     }
-    let text = error.render().to_string();
-    std::io::stdout().lock().write_all(text.as_bytes()).ok();
-    Exit::Success
+    match write_out(text.as_bytes()) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            let line = format!("newroot: cannot write to stdout: {error}\n");
+            std::io::stderr().lock().write_all(line.as_bytes()).ok();
+            Exit::Failed
+        }
+    }
+}
+
+/// Makes a defect of newroot end like every other failure of it: one line that can be reported,
+/// and exit 125 instead of a core dump. What a session left is in its record by then.
+#[expect(clippy::exit, reason = "a panic hook has nobody to return to")]
+pub fn explain_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = escape(&panic.to_string()).replace('\n', " ");
+        let line = format!(
+            "newroot: internal error, please report it: {text}\n\
+             hint: undo what this run may have left: newroot cleanup\n"
+        );
+        std::io::stderr().lock().write_all(line.as_bytes()).ok();
+        std::process::exit(i32::from(Exit::Failed.code()));
+    }));
 }
 
 pub(super) fn failure(ui: &Ui, error: &anyhow::Error) -> Exit {

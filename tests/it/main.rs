@@ -6,8 +6,14 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
+mod corpus;
+mod elf;
+mod export;
+mod export_modules;
 mod harness;
 mod help;
 mod layers;
 mod man;
+mod profile;
 mod support;
+mod tree;

@@ -12,6 +12,7 @@
 
 mod binary;
 mod disk;
+mod export;
 mod fixture;
 mod holder;
 mod leak;
@@ -33,7 +34,13 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials(), scan::trials()].concat()
+    [
+        selftest::trials(),
+        binary::trials(),
+        export::trials(),
+        scan::trials(),
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ fn every_key_is_read() {
         files = ["/etc/bind"]
         optional_files = ["/usr/lib/*/bind/*.so"]
         exclude = ["/usr/share/**/doc"]
-        directories = ["/run/named", { path = "/var/cache/bind", mode = "0775", owner = "bind" }]
+        directories = ["/run/named", { path = "/d", mode = "0775", owner = "root", group = "bind" }]
         symlinks = { "/etc/localtime" = "/usr/share/zoneinfo/UTC" }
         users = ["bind"]
         devices = ["/dev/net/tun"]
@@ -52,11 +52,13 @@ fn every_key_is_read() {
                 path: RootPath::new("/run/named"),
                 mode: 0o755,
                 owner: None,
+                group: None,
             },
             Directory {
-                path: RootPath::new("/var/cache/bind"),
+                path: RootPath::new("/d"),
                 mode: 0o775,
-                owner: Some("bind".to_string()),
+                owner: Some("root".to_string()),
+                group: Some("bind".to_string()),
             },
         ],
         symlinks: vec![Link {
