@@ -17,6 +17,8 @@ pub mod inventory;
 pub mod lastboot;
 pub mod livemedium;
 pub mod loops;
+pub mod lvm;
+pub mod md;
 pub mod mountinfo;
 pub mod osrelease;
 mod packages;

@@ -141,6 +141,11 @@ fn newroot_profile_5_has_every_flag() {
 }
 
 #[test]
+fn newroot_scan_8_has_every_flag() {
+    compare("newroot-scan.8");
+}
+
+#[test]
 fn every_verb_has_its_page() {
     for verb in newroot::cli::command().get_subcommands() {
         let name = verb.get_name();
