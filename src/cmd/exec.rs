@@ -26,9 +26,10 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
         enter::Wanted {
             words: &args.command,
             user: args.user.as_deref(),
-            env: &[],
+            env: &args.env,
             given: &[],
-            directory: None,
+            name: root.as_path(),
+            directory: args.workdir.as_deref(),
             privileged: !target.is_user_namespace(),
         },
     )?;
@@ -38,5 +39,5 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
         chosen.is_shell,
         &mut enter::Shown(ui),
     );
-    enter::report_visit(outcome, &root)
+    enter::report_visit(outcome, &root, args.status.as_deref())
 }

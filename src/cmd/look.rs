@@ -256,7 +256,7 @@ fn first_missing(tree: &dyn Tree, path: &RootPath, root: &HostPath) -> String {
 }
 
 /// A system whose /usr is a filesystem of its own, which is not mounted: hardly anything is there.
-fn with_separate_usr(failure: Failure, tree: &dyn Tree, root: &HostPath) -> Failure {
+pub(super) fn with_separate_usr(failure: Failure, tree: &dyn Tree, root: &HostPath) -> Failure {
     let Some(source) = usr_of_fstab(tree) else {
         return failure;
     };

@@ -116,7 +116,7 @@ fn next_hole(from: &TreeFile, at: u64, size: u64) -> SysResult<u64> {
 }
 
 fn hash_zeros(hash: &mut blake3::Hasher, mut count: u64) {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     while count > 0 {
         let piece = usize::try_from(count)
             .unwrap_or(usize::MAX)

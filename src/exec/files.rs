@@ -317,9 +317,9 @@ impl<'t> Files<'t> {
             Outcome::NodeRefused(path) => Some(path),
             _ => None,
         }));
-        let bytes = manifest
-            .to_json()
-            .map_err(|_| SysError::new("write", format_args!("{path}"), Errno::INVAL))?;
+        let bytes = manifest.to_json().map_err(|error| {
+            SysError::new("write", format_args!("{path}: {error}"), Errno::INVAL)
+        })?;
         self.manifest = Some(manifest);
         let (parent, name) = self.parent_of(path)?;
         let mut new = OsString::from(name.as_os_str());

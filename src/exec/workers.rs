@@ -1,6 +1,6 @@
 //! Many copies at once, in worker processes (design rule 9: no threads).
 //!
-//! The steps are in memory that the workers inherit; a memory file whose offset they share is
+//! The steps are in memory that the workers inherit; a pipe that is filled before they start is
 //! the queue, biggest file first; every answer is one record of at most PIPE_BUF bytes in a
 //! common pipe, so that records never mix (pipe(7)).
 
@@ -16,6 +16,10 @@ use crate::sys::{SysError, file};
 
 /// POSIX's least PIPE_BUF is 512, Linux' is 4096.
 const RECORD_LIMIT: usize = 4096;
+
+/// What a pipe holds for certain, in indices: the queue is filled before anybody reads it. An
+/// unprivileged user with many pipes gets one page (pipe(7)).
+const QUEUE: usize = 4096 / 4;
 
 /// Below this a fork costs more than it saves.
 const WORTH_IT: u64 = 24 << 20;
@@ -61,7 +65,9 @@ pub fn fill_fresh(
         let bytes: u64 = run.iter().map(|step| step.op.bytes()).sum();
         let count = processors();
         if count > 1 && run.len() > 1 && bytes >= WORTH_IT {
-            in_workers(run, files, events, count)?;
+            for part in run.chunks(QUEUE) {
+                in_workers(part, files, events, count)?;
+            }
         } else {
             one_by_one(run, files, events)?;
         }
@@ -129,20 +135,21 @@ fn in_workers(
 }
 
 /// The indices of `steps`, biggest file first, so that no worker is left alone with a big one.
+/// A pipe, because read(2) takes from it under a lock: the offset of a memory file is not
+/// advanced atomically (it lacks FMODE_ATOMIC_POS), and two workers would get one index.
 fn queue(steps: &[Step]) -> Result<OwnedFd, ExecError> {
     let mut order: Vec<u32> = (0..u32::try_from(steps.len()).unwrap_or(u32::MAX)).collect();
     order.sort_by_key(|index| std::cmp::Reverse(steps[*index as usize].op.bytes()));
-    let queue = worker::memory_file("newroot-copies")?;
     let bytes: Vec<u8> = order.iter().flat_map(|index| index.to_ne_bytes()).collect();
-    file::write_all(&queue, &bytes)?;
-    file::seek_to(&queue, 0)?;
+    let (queue, fill) = worker::pipe()?;
+    file::write_all(&fill, &bytes)?;
     Ok(queue)
 }
 
 /// What a worker does: takes indices until there are none, or until something fails.
 fn work(steps: &[Step], files: &mut Files<'_>, queue: &OwnedFd, answers: &OwnedFd) {
     let mut index = [0; 4];
-    // read(2) of 4 bytes of a memory file gives all of them or, at its end, none.
+    // Only whole indices were written, so read(2) gives one or, at the end, none.
     while rustix::io::read(queue, &mut index) == Ok(4) {
         let index = u32::from_ne_bytes(index);
         let Some(step) = steps.get(index as usize) else {

@@ -11,7 +11,7 @@ use super::ImageError;
 use crate::model::{Kind, RootPath};
 use crate::root::InRoot;
 use crate::sys::fs::{READ_FLAGS, meta_of_fd};
-use crate::sys::tree::{Xattr, open_beneath};
+use crate::sys::tree::open_beneath;
 
 /// A root, ready to be written in any format.
 #[derive(Clone, Debug)]
@@ -40,6 +40,15 @@ pub struct Entry {
     pub xattrs: Vec<Xattr>,
     /// What it is.
     pub body: Body,
+}
+
+/// One extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Xattr {
+    /// With its namespace: `security.capability`.
+    pub name: Vec<u8>,
+    /// Its bytes.
+    pub value: Vec<u8>,
 }
 
 /// What a name stands for.

@@ -22,7 +22,7 @@ pub struct Output {
 enum State {
     /// O_TMPFILE: nothing to clean up, even after SIGKILL.
     Unnamed(File),
-    /// Where O_TMPFILE is not to be had, and for programs that want a path.
+    /// Where O_TMPFILE is not to be had.
     Named(tempfile::NamedTempFile),
 }
 
@@ -44,11 +44,7 @@ impl Output {
         Self::create_named(target)
     }
 
-    /// The same with a name of its own until then: see [`Output::path`].
-    ///
-    /// # Errors
-    /// As [`Output::create`].
-    pub fn create_named(target: &Path) -> Result<Self, ImageError> {
+    fn create_named(target: &Path) -> Result<Self, ImageError> {
         use std::os::unix::fs::PermissionsExt;
         let mut builder = tempfile::Builder::new();
         let file = builder
@@ -63,12 +59,16 @@ impl Output {
         })
     }
 
-    /// The name it has for now; `None` when it has none.
+    /// A path under which a program that we start can open it, as long as we live.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
+    pub fn path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
         match &self.state {
-            State::Unnamed(_) => None,
-            State::Named(file) => Some(file.path()),
+            State::Unnamed(file) => {
+                let (process, number) = (std::process::id(), file.as_raw_fd());
+                PathBuf::from(format!("/proc/{process}/fd/{number}"))
+            }
+            State::Named(file) => file.path().to_path_buf(),
         }
     }
 
@@ -88,10 +88,8 @@ impl Output {
         let target = self.target;
         match self.state {
             State::Named(file) => {
-                // A program may have replaced the file that we opened: sync what has the name.
-                File::open(file.path())
-                    .and_then(|file| file.sync_all())
-                    .map_err(|source| host(&target, source))?;
+                let synced = file.as_file().sync_all();
+                synced.map_err(|source| host(&target, source))?;
                 file.persist(&target)
                     .map_err(|error| host(&target, error.error))?;
             }

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::entry::Image;
 use super::{ImageError, write_tar};
 use crate::model::RootPath;
-use crate::tool::{FeedError, Tool, feed};
+use crate::tool::{FeedError, Tool, ToolError, feed};
 
 /// The arguments of mksquashfs (4.5 or later, for `-tar`).
 ///
@@ -64,6 +64,11 @@ pub fn write_squashfs(image: &Image, output: &Path) -> Result<(), ImageError> {
     });
     fed.map_err(|error| match error {
         FeedError::Tool(error) => ImageError::Tool(error),
+        // The pipe to mksquashfs broke, which is not our reader going away.
+        FeedError::Input(ImageError::Write(source)) => ImageError::Tool(ToolError::Start {
+            program: "mksquashfs",
+            source,
+        }),
         FeedError::Input(error) => error,
     })
 }

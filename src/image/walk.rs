@@ -10,11 +10,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::ImageError;
-use super::entry::{Body, Content, Entry, Image, Lost, Note};
+use super::entry::{Body, Content, Entry, Image, Lost, Note, Xattr};
 use crate::model::{FileId, Kind, Meta, RootPath};
 use crate::root::InRoot;
 use crate::sys::fs::{READ_FLAGS, list_directory, meta_of_fd, read_link_at};
-use crate::sys::tree::{Xattr, open_beneath, xattrs};
+use crate::sys::tree::open_beneath;
+use crate::sys::xattr;
 
 /// What of a root is taken, and how.
 #[derive(Clone, Debug, Default)]
@@ -149,7 +150,17 @@ impl Walk<'_> {
 
     fn xattrs(&self, path: &RootPath) -> io::Result<Vec<Xattr>> {
         let fd = open_beneath(self.root.fd(), path.relative(), READ_FLAGS)?;
-        xattrs(fd, portable)
+        let mut found = Vec::new();
+        let names = xattr::list(&fd).map_err(|error| error.errno)?;
+        for name in names.iter().filter(|name| portable(name.to_bytes())) {
+            // One that vanished in between is left out.
+            if let Some(value) = xattr::get(&fd, name).map_err(|error| error.errno)? {
+                let name = name.to_bytes().to_vec();
+                found.push(Xattr { name, value });
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// What lies under a mount cannot be seen; what is mounted is not part of the root.
@@ -188,4 +199,103 @@ fn portable(name: &[u8]) -> bool {
 fn read_error(path: &RootPath, source: io::Error) -> ImageError {
     let path = path.clone();
     ImageError::Read { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::write_tar;
+    use super::*;
+    use crate::model::HostPath;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn image(top: &Path) -> Image {
+        let root = InRoot::open(&HostPath::new(top)).unwrap();
+        Image::read(Arc::new(root), &Policy::default()).unwrap()
+    }
+
+    /// A root with one file, walked; then `change` is done to the file, then it is written.
+    fn changed(change: impl FnOnce(&PathBuf)) -> ImageError {
+        let top = tempfile::tempdir().unwrap();
+        let path = top.path().join("file");
+        fs::write(&path, vec![7; 300_000]).unwrap();
+        let image = image(top.path());
+        change(&path);
+        write_tar(&image, &mut io::sink()).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_swapped_after_the_walk_is_an_error_and_never_followed() {
+        let shorter = changed(|path| fs::write(path, "x").unwrap());
+        assert!(matches!(shorter, ImageError::Changed { .. }), "{shorter}");
+        let link = changed(|path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", path).unwrap();
+        });
+        assert!(
+            link.to_string()
+                .contains("Too many levels of symbolic links"),
+            "{link}"
+        );
+        let fifo = changed(|path| {
+            fs::remove_file(path).unwrap();
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            let kind = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+        });
+        assert!(matches!(fifo, ImageError::Changed { .. }), "{fifo}");
+    }
+
+    #[test]
+    fn of_several_names_the_first_has_the_content_and_an_heir() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("a")).unwrap();
+        fs::write(top.path().join("z"), "content").unwrap();
+        for name in ["a/b", "y"] {
+            fs::hard_link(top.path().join("z"), top.path().join(name)).unwrap();
+        }
+        let mut image = image(top.path());
+        let first = |image: &Image, path: &str| match &image.get(&RootPath::new(path)).unwrap().body
+        {
+            Body::HardLink { first } => Some(first.as_path().to_path_buf()),
+            _ => None,
+        };
+        assert_eq!(first(&image, "/a/b"), None);
+        assert_eq!(first(&image, "/y"), Some(PathBuf::from("/a/b")));
+        // What had the content is replaced: another name takes it over.
+        image.put(Entry::of_root(RootPath::new("/a/b"), 0o644, 0, Body::Fifo));
+        assert_eq!(first(&image, "/y"), None);
+        assert_eq!(first(&image, "/z"), Some(PathBuf::from("/y")));
+        let mut out = Vec::new();
+        write_tar(&image, &mut out).unwrap();
+        assert!(out.windows(7).any(|part| part == b"content"));
+    }
+
+    #[test]
+    fn paths_are_resolved_by_the_image_s_own_links() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir_all(top.path().join("usr/lib")).unwrap();
+        for (name, target) in [
+            ("lib", "usr/lib"),
+            ("abs", "/lib/x"),
+            ("up", "../../usr"),
+            ("loop", "loop"),
+        ] {
+            std::os::unix::fs::symlink(target, top.path().join(name)).unwrap();
+        }
+        let image = image(top.path());
+        for (path, real) in [
+            ("/lib/modules/1", "/usr/lib/modules/1"),
+            ("/abs", "/usr/lib/x"),
+            ("/up/lib", "/usr/lib"),
+            ("/none/x", "/none/x"),
+            ("/loop", "/loop"),
+        ] {
+            assert_eq!(
+                image.resolve(&RootPath::new(path)).as_path(),
+                Path::new(real),
+                "{path}"
+            );
+        }
+    }
 }

@@ -70,7 +70,7 @@ pub fn environment(it: &Circumstances<'_>) -> Vec<(OsString, OsString)> {
     set.put("LOGNAME", &it.user);
     set.put("SHELL", &it.shell);
     for name in PASSED {
-        if let Some(value) = lookup(it.host, &name) {
+        if let Some(value) = lookup(it.host, name) {
             set.put(name, value);
         }
     }

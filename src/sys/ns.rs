@@ -56,6 +56,17 @@ pub fn join(pidfd: impl AsFd, user: bool) -> SysResult<()> {
         .map_err(|errno| SysError::new("setns", format_args!("{types:?}"), errno))
 }
 
+/// setns(2) into a mount namespace by its file in `/proc`; `/` and the working directory become
+/// that namespace's topmost root.
+///
+/// # Errors
+/// The errno of setns(2).
+pub fn join_mounts(namespace: impl AsFd) -> SysResult<()> {
+    let kind = Some(rustix::thread::LinkNameSpaceType::Mount);
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind)
+        .map_err(|errno| SysError::new("setns", format_args!("CLONE_NEWNS"), errno))
+}
+
 /// The inode of `/proc/PID/ns/KIND`: what tells namespaces apart.
 ///
 /// # Errors

@@ -1,9 +1,7 @@
 //! Reading a tree of files as one thing: never through a link, never across a mount.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -47,51 +45,4 @@ fn open_by_device(root: &impl AsFd, path: &Path, flags: OFlags) -> io::Result<Ow
     } else {
         Err(Errno::XDEV.into())
     }
-}
-
-/// One extended attribute.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Xattr {
-    /// With its namespace: `security.capability`.
-    pub name: Vec<u8>,
-    /// Its bytes.
-    pub value: Vec<u8>,
-}
-
-/// flistxattr(2) and fgetxattr(2): the attributes of an open file that `wanted` takes, sorted by
-/// name. A filesystem without attributes has none. One that vanishes in between is left out.
-///
-/// # Errors
-/// The errno of the two calls, ENOTSUP and ENODATA excepted.
-pub fn xattrs(fd: impl AsFd, wanted: impl Fn(&[u8]) -> bool) -> io::Result<Vec<Xattr>> {
-    // XATTR_LIST_MAX and XATTR_SIZE_MAX: no list and no value is longer.
-    const LIMIT: usize = 64 * 1024;
-    // Not asked for its length first: rustix gives no more than fits into the buffer. Most files
-    // have no attribute, few have a list longer than this.
-    let mut names = vec![0; 256];
-    let length = match rustix::fs::flistxattr(&fd, &mut names[..]) {
-        Err(Errno::NOTSUP) => 0,
-        Err(Errno::RANGE) => {
-            names.resize(LIMIT, 0);
-            rustix::fs::flistxattr(&fd, &mut names[..])?
-        }
-        done => done?,
-    };
-    names.truncate(length);
-    let mut found = Vec::new();
-    for name in names.split(|byte| *byte == 0).filter(|name| wanted(name)) {
-        let mut value = vec![0; LIMIT];
-        match rustix::fs::fgetxattr(&fd, OsStr::from_bytes(name), &mut value[..]) {
-            Ok(length) => value.truncate(length),
-            Err(Errno::NODATA) => continue,
-            Err(errno) => return Err(errno.into()),
-        }
-        value.shrink_to_fit();
-        found.push(Xattr {
-            name: name.to_vec(),
-            value,
-        });
-    }
-    found.sort();
-    Ok(found)
 }

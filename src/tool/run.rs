@@ -132,10 +132,11 @@ impl Running {
         if !open_err {
             self.child.stderr = None;
         }
-        if !open_out && !open_err {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(Ok(self.output(status)));
-            }
+        if !open_out
+            && !open_err
+            && let Ok(Some(status)) = self.child.try_wait()
+        {
+            return Some(Ok(self.output(status)));
         }
         if Instant::now() < self.until {
             return None;

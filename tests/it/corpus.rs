@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../fuzz/bodies/elf_object.rs"]
+mod elf_object;
+#[path = "../fuzz/bodies/ld_so_cache.rs"]
+mod ld_so_cache;
 #[path = "../fuzz/bodies/profile.rs"]
 mod profile;
 
@@ -26,6 +30,20 @@ fn profiles() {
     replay("profile", profile::run);
     // The shipped ones are the best seeds and need not be copied.
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles")).unwrap() {
-        profile::run(&fs::read(entry.unwrap().path()).unwrap());
+        let path = entry.unwrap().path();
+        // A directory beside them has AppArmor's profile, another thing of the same name.
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            profile::run(&fs::read(path).unwrap());
+        }
     }
+}
+
+#[test]
+fn elf_objects() {
+    replay("elf_object", elf_object::run);
+}
+
+#[test]
+fn ld_so_caches() {
+    replay("ld_so_cache", ld_so_cache::run);
 }

@@ -94,7 +94,7 @@ fn loop_devices() -> BTreeSet<String> {
 
 /// Records of sessions that a trial left in its /run/newroot.
 fn sessions() -> BTreeSet<String> {
-    entries("/run/newroot/sessions")
+    entries("/run/newroot")
 }
 
 fn entries(directory: &str) -> BTreeSet<String> {

@@ -12,9 +12,11 @@
 
 mod binary;
 mod disk;
+mod enter;
 mod export;
 mod fixture;
 mod holder;
+mod jail;
 mod leak;
 #[path = "../it/support/need.rs"]
 mod need;
@@ -37,7 +39,9 @@ fn all() -> Vec<Trial> {
     [
         selftest::trials(),
         binary::trials(),
+        enter::trials(),
         export::trials(),
+        jail::trials(),
         scan::trials(),
     ]
     .concat()

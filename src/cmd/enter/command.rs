@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::cmd::look::{Found, explain, look};
+use crate::cmd::look::{Found, explain, look, with_separate_usr};
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, Kind, RootPath};
 use crate::plan::environment::{Circumstances, environment, label};
@@ -26,6 +26,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) env: &'a [OsString],
     /// A profile's environment.
     pub(crate) given: &'a [(OsString, OsString)],
+    /// What the prompt calls the root; its last part counts.
+    pub(crate) name: &'a Path,
     /// `--workdir`.
     pub(crate) directory: Option<&'a Path>,
     /// Whether ids other than 0 exist (not in a user namespace of one id).
@@ -69,7 +71,7 @@ pub(crate) fn choose(
             is_root: person.credentials.uid == 0,
             knows_terminal: &|name| knows_terminal(tree, name),
             knows_locale: &|name| knows_locale(tree, name),
-            label: label(root.as_path().file_name().unwrap_or_default()),
+            label: label(wanted.name.file_name().unwrap_or_default()),
             interactive,
             given: wanted.given,
             asked: wanted.env,
@@ -265,9 +267,13 @@ fn shell(
     }
     Err(match first {
         Some(obstacle) => explain(&obstacle, tree, root).into(),
-        None => Failure::new(
-            format!("cannot start a shell in {root}"),
-            "there is none in it",
+        None => with_separate_usr(
+            Failure::new(
+                format!("cannot start a shell in {root}"),
+                "there is none in it",
+            ),
+            tree,
+            root,
         )
         .detail(format!("looked for {}, bash, sh and busybox", person.shell))
         .exit(Exit::NotFound)

@@ -22,7 +22,8 @@ pub(super) fn plan(error: &PlanError, root: &HostPath) -> Failure {
 }
 
 /// No user namespace: which setting forbids it, and what allows it.
-pub(crate) fn namespaces(error: &UserNamespaceError, root: &HostPath) -> Failure {
+pub(crate) fn namespaces(error: &UserNamespaceError, what: &str) -> Failure {
+    let what = format!("cannot {what}");
     let privileged = crate::sys::process::may_mount();
     let (stage, call) = match error {
         UserNamespaceError::Make(call) => ("unshare", call),
@@ -30,16 +31,10 @@ pub(crate) fn namespaces(error: &UserNamespaceError, root: &HostPath) -> Failure
         UserNamespaceError::Mount(call) => ("mount", call),
     };
     if privileged {
-        return Failure::new(
-            format!("cannot enter {root}"),
-            "this process may not make a mount namespace",
-        )
-        .detail(call.to_string());
+        return Failure::new(what, "this process may not make a mount namespace")
+            .detail(call.to_string());
     }
-    let mut failure = Failure::new(
-        format!("cannot enter {root}"),
-        "this system forbids user namespaces to newroot",
-    );
+    let mut failure = Failure::new(what, "this system forbids user namespaces to newroot");
     let errno = crate::sys::describe(call.errno);
     match user_namespaces::forbidden_by(call.errno) {
         Some(setting) => {
@@ -57,10 +52,7 @@ pub(crate) fn namespaces(error: &UserNamespaceError, root: &HostPath) -> Failure
         }
     }
     failure
-        .hint(
-            "or enter as root",
-            format!("sudo newroot enter {}", shell_quote(root.as_path())),
-        )
+        .hint("or do it as root", "sudo newroot ...")
         .caused_by(anyhow::anyhow!(call.to_string()))
 }
 

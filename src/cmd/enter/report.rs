@@ -113,9 +113,15 @@ pub(crate) fn describe(holder: &Holder) -> String {
 pub(crate) fn report_visit(
     outcome: Result<Outcome, EnterError>,
     root: &HostPath,
+    status: Option<&Path>,
 ) -> anyhow::Result<Exit> {
     match outcome {
-        Ok(outcome) => Ok(exit(&outcome)),
+        Ok(outcome) => {
+            if let Some(path) = status {
+                write_status(path, &outcome)?;
+            }
+            Ok(exit(&outcome))
+        }
         Err(EnterError::Told(signal)) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
         Err(error) => Err(failure::enter(error, &[], root).into()),
     }

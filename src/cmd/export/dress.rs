@@ -8,11 +8,11 @@ use std::sync::Arc;
 use crate::cli::export::{ExportArgs, ExportFormat};
 use crate::error::{Exit, Failure};
 use crate::image::{self, Body, Entry, Image, ImageError, ModuleRequest, OciConfig};
-use crate::model::{HostPath, RootPath};
+use crate::model::{HostPath, Manifest, RootPath};
 use crate::root::InRoot;
 use crate::ui::{Ui, shell_quote};
 
-use super::jail::About;
+use super::jail;
 
 fn usage(what: impl Into<String>, why: impl Into<String>) -> Failure {
     Failure::new(what, why).exit(Exit::Usage)
@@ -201,7 +201,7 @@ fn root_time(image: &Image) -> i64 {
 }
 
 /// The container's config: the options over what the manifest says.
-pub(super) fn oci_config(args: &ExportArgs, about: &About) -> Result<OciConfig, Failure> {
+pub(super) fn oci_config(args: &ExportArgs, about: &Manifest) -> Result<OciConfig, Failure> {
     let options = &args.oci;
     if let Some(tag) = &options.tag {
         OciConfig::check_tag(tag)
@@ -232,7 +232,7 @@ pub(super) fn oci_config(args: &ExportArgs, about: &About) -> Result<OciConfig, 
     }
     let entrypoint = entrypoint(&options.entrypoint)?;
     let command = if entrypoint.is_empty() {
-        about.default_command()
+        jail::default_command(about)
     } else {
         Vec::new()
     };

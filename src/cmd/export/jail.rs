@@ -1,29 +1,13 @@
 //! What DIR is: a jail with its manifest, or at least something that looks like a root.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use crate::error::Failure;
-use crate::model::{HostPath, RootPath};
+use crate::model::{HostPath, MANIFEST, Manifest, RootPath};
 use crate::root::{InRoot, Tree, read};
 use crate::ui::shell_quote;
 
-/// What the manifest says about starting the jail's program; all empty without one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct About {
-    /// From the profiles.
-    pub command: Vec<String>,
-    /// From the profiles.
-    pub environment: BTreeMap<String, String>,
-    /// What the jail was built for, in the order asked for.
-    pub programs: Vec<serde_json::Value>,
-}
-
-const MANIFEST: &str = "/.newroot/manifest.json";
 /// One entry for each file of the jail; a whole distribution has some 100 MB.
 const MANIFEST_LIMIT: usize = 512 * 1024 * 1024;
 
@@ -43,13 +27,13 @@ pub(super) fn open(dir: &Path) -> Result<Arc<InRoot>, Failure> {
     })
 }
 
-/// Reads the manifest, or looks whether this is a root at all: a home directory exported by a
-/// mistyped name would be a leak.
-pub(super) fn describe(root: &InRoot, dir: &Path) -> Result<About, Failure> {
+/// Reads the manifest; an empty one where there is none and this looks like a root all the same. A
+/// home directory exported by a mistyped name would be a leak.
+pub(super) fn describe(root: &InRoot, dir: &Path) -> Result<Manifest, Failure> {
     let what = || format!("cannot export {}", shell_quote(dir));
     match read(root, &RootPath::new(MANIFEST), MANIFEST_LIMIT) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::new(what(), format!("its manifest is damaged: {error}")).hint(
+        Ok(bytes) => Manifest::parse(&bytes).map_err(|error| {
+            Failure::new(what(), format!("its manifest: {error}")).hint(
                 "see what differs",
                 format!("newroot jail check {}", shell_quote(dir)),
             )
@@ -57,7 +41,7 @@ pub(super) fn describe(root: &InRoot, dir: &Path) -> Result<About, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let signs = ROOT_SIGNS.iter().map(RootPath::new);
             if signs.into_iter().any(|path| root.lstat(&path).is_ok()) {
-                return Ok(About::default());
+                return Ok(Manifest::default());
             }
             let dir = shell_quote(dir);
             Err(
@@ -87,13 +71,13 @@ pub(super) fn builder(root: &InRoot) -> std::io::Result<Option<u32>> {
     Ok((owner != 0).then_some(owner))
 }
 
-impl About {
-    /// What to start when nobody says: the profiles' command, else the first program.
-    pub(super) fn default_command(&self) -> Vec<String> {
-        if !self.command.is_empty() {
-            return self.command.clone();
-        }
-        let first = self.programs.first().and_then(|path| path.as_str());
-        first.map(str::to_string).into_iter().collect()
+/// What to start when nobody says: the profiles' command, else the first program.
+pub(super) fn default_command(manifest: &Manifest) -> Vec<String> {
+    if !manifest.command.is_empty() {
+        return manifest.command.clone();
     }
+    let first = manifest.programs.first();
+    // A name that is no text cannot stand in a JSON config.
+    let first = first.and_then(|path| path.as_path().to_str());
+    first.map(str::to_string).into_iter().collect()
 }

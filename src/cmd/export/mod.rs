@@ -77,18 +77,14 @@ fn write(image: &Image, choice: &Choice, target: &Target, ui: &Ui) -> Result<(),
             return image::write_oci_directory(image, &choice.oci, path);
         }
         (Target::File(path), ExportFormat::Squashfs) => {
-            let output = Output::create_named(path)?;
-            if let Some(path) = output.path() {
-                image::write_squashfs(image, path)?;
-            }
+            let output = Output::create(path)?;
+            image::write_squashfs(image, &output.path())?;
             return output.commit();
         }
         (Target::Stdout, ExportFormat::Squashfs | ExportFormat::OciDir) => {
             // mksquashfs seeks in its output.
-            let output = Output::create_named(&std::env::temp_dir().join("squashfs"))?;
-            if let Some(path) = output.path() {
-                image::write_squashfs(image, path)?;
-            }
+            let output = Output::create(&std::env::temp_dir().join("squashfs"))?;
+            image::write_squashfs(image, &output.path())?;
             return output.copy_to(&mut ui.data()?);
         }
         (Target::File(path), _) => path,

@@ -69,7 +69,7 @@ fn make(
     staging
         .commit()
         .map_err(|error| failure::commit(dir, error))?;
-    Ok(Built::new(dir, content, &plan, counted))
+    Ok(Built::new(dir, content, &plan, &counted, ui.verbose()))
 }
 
 fn fill(

@@ -32,7 +32,7 @@ pub(super) fn run(args: &CheckArgs, ui: &Ui) -> anyhow::Result<Exit> {
         ui.out(table(&differences, &broken).as_bytes())?;
         let added = differences.len() - wrong;
         ui.note(&format!(
-            "{dir}: {} entries, {wrong} differences, {added} added, {} of {} programs incomplete",
+            "{dir}: {} entries, {wrong} different, {added} added, {} of {} programs incomplete",
             jail.manifest.entries.len(),
             broken.len(),
             jail.manifest.programs.len()

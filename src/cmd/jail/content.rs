@@ -12,10 +12,11 @@ use super::{items, profiles};
 use crate::elf::{cache, cache_write};
 use crate::error::Failure;
 use crate::model::{
-    BindEntry, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request, RootPath,
+    BindEntry, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request, RootPath, Text,
 };
 use crate::plan::jail::{Choices, Facts, Found, Made, Surroundings, Wanted, What, base, wanted};
 use crate::probe::{Accounts, Packages};
+use crate::profile::Profile;
 use crate::root::{self, Host, InRoot, Tree};
 use crate::sys::errno_of;
 
@@ -42,6 +43,8 @@ pub(crate) struct Content {
     /// Host paths to show inside.
     pub(crate) binds: Vec<BindEntry>,
     pub(super) notes: Vec<Note>,
+    /// Profiles that were not asked for, named as programs that were.
+    pub(super) helpful: Vec<String>,
 }
 
 /// The root that programs come from.
@@ -91,6 +94,7 @@ impl Content {
                 reason: gatherer.reason(&by),
                 keep_privileges: request.keep_privileges,
                 need: Need::Required,
+                scripts: true,
             };
             items::take(&mut gatherer, item, "the command line", who);
         }
@@ -99,7 +103,7 @@ impl Content {
             profiles::take(&mut gatherer, &mut content, profile, name, keep, &accounts);
         }
         content.users.extend(request.users.iter().cloned());
-        profiles::check_users(&mut gatherer, &content.users.clone(), &accounts);
+        profiles::check_users(&mut gatherer, &request.users, &accounts);
         if !gatherer.problems.is_empty() {
             return Err(failure(&gatherer.problems, &request.from));
         }
@@ -116,6 +120,7 @@ impl Content {
         content.notes = std::mem::take(&mut gatherer.notes);
         content.facts = gatherer.finish();
         content.packages = owners(tree, &content.facts);
+        content.helpful = helpful(request, &loaded);
         Ok(content)
     }
 
@@ -144,6 +149,17 @@ impl Content {
     }
 }
 
+fn helpful(request: &Request, loaded: &[Profile]) -> Vec<String> {
+    let items: Vec<String> = request.items.iter().map(Text::shown).collect();
+    let names: Vec<&str> = items
+        .iter()
+        .map(|item| item.rsplit('/').next().unwrap_or(item))
+        .collect();
+    let mut taken = request.profiles.clone();
+    taken.extend(loaded.iter().flat_map(|one| one.include.iter().cloned()));
+    profiles::helpful(&names, &taken)
+}
+
 /// The caller's PATH for `/`; a foreign root has one of its own that nobody has asked.
 fn search_path(from: &RootPath) -> Vec<RootPath> {
     const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -161,6 +177,7 @@ fn merged_usr(gatherer: &mut Gatherer<'_>) {
         reason: gatherer.reason("jail"),
         keep_privileges: false,
         need: Need::Incidental,
+        scripts: false,
     };
     for path in MERGED.map(RootPath::new) {
         let is_link = |meta: &Meta| meta.kind == Kind::Link;

@@ -30,6 +30,8 @@ pub(super) struct For {
     pub(super) reason: u32,
     pub(super) keep_privileges: bool,
     pub(super) need: Need,
+    /// Executable scripts among other files bring their interpreters.
+    pub(super) scripts: bool,
 }
 
 /// What a path led to.
@@ -208,6 +210,23 @@ impl<'t> Gatherer<'t> {
         }
     }
 
+    /// A program that need not be there; one that is, and finds what it needs, must work.
+    pub(super) fn optional(&mut self, path: &RootPath, who: For) {
+        let before = self.notes.len();
+        let who = For {
+            need: Need::Incidental,
+            scripts: true,
+            ..who
+        };
+        self.program(path, who);
+        let whole = self.notes[before..]
+            .iter()
+            .all(|note| matches!(note, Note::Dlopen { .. }));
+        if whole && self.asked.contains(path) {
+            self.programs.insert(path.clone());
+        }
+    }
+
     pub(super) fn failed(&mut self, path: &RootPath, error: &io::Error, need: Need) {
         let errno = errno_of(error);
         match need {
@@ -244,7 +263,8 @@ impl<'t> Gatherer<'t> {
             ProgramKind::Data => {
                 self.programs.remove(path);
             }
-            ProgramKind::Script if meta.mode & 0o111 == 0 && who.need == Need::Incidental => {}
+            ProgramKind::Script
+                if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
             _ => {
                 self.asked.push(path.clone());
                 self.take_closure(&closure, who);
@@ -277,14 +297,14 @@ impl<'t> Gatherer<'t> {
                 self.take_closure(closure, part);
             }
         }
-        if let Some(interpreter) = &closure.interpreter {
-            if !interpreter.present || self.want(&interpreter.path, part).is_err() {
-                self.missing(Problem::NoLoader {
-                    program: closure.program.clone(),
-                    loader: interpreter.path.clone(),
-                    need: who.need,
-                });
-            }
+        if let Some(interpreter) = &closure.interpreter
+            && (!interpreter.present || self.want(&interpreter.path, part).is_err())
+        {
+            self.missing(Problem::NoLoader {
+                program: closure.program.clone(),
+                loader: interpreter.path.clone(),
+                need: who.need,
+            });
         }
         for object in &closure.objects {
             self.by_cache |= object.found_by == FoundBy::Cache;

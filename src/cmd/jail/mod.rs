@@ -14,6 +14,7 @@ mod remove;
 mod report;
 mod show;
 mod survey;
+mod throwaway;
 mod update;
 
 use std::os::unix::ffi::OsStrExt;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     match &args.action {
         JailAction::Build(args) => build::run(args, globals, ui),
         JailAction::Add(args) => add::run(args, globals, ui),
-        JailAction::Try(_) => Err(Failure::new("jail try", "not built yet").into()),
+        JailAction::Try(args) => throwaway::run(args, globals, ui),
         JailAction::Check(args) => check::run(args, ui),
         JailAction::Update(args) => update::run(args, globals, ui),
         JailAction::Show(args) => show::run(args, ui),
@@ -45,11 +46,13 @@ pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
 /// another directory.
 pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Result<Request> {
     let working = std::env::current_dir()?;
-    let from = options.from.as_deref().unwrap_or(Path::new("/"));
+    let from = options.from.as_deref().unwrap_or_else(|| Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
     let profiles = options.profile.iter().map(|name| {
-        if name.contains('/') {
-            working.join(name).display().to_string()
+        // As newroot-profile(5) tells a file from a name.
+        if name.contains('/') || name.ends_with(".toml") {
+            let path: PathBuf = working.join(name).components().collect();
+            path.display().to_string()
         } else {
             name.clone()
         }
@@ -107,7 +110,7 @@ pub(super) fn absolute(dir: &HostPath) -> HostPath {
         let above = crate::root::canonical(&Host, &path.parent())?;
         Ok::<_, std::io::Error>(
             path.file_name()
-                .map_or(above.clone(), |name| above.join(name)),
+                .map_or_else(|| above.clone(), |name| above.join(name)),
         )
     });
     HostPath::new(real.map_or(full, |real| real.as_path().to_path_buf()))
@@ -118,14 +121,15 @@ pub(super) fn wrong_order(verb: &str, dir: &Path, items: &[PathBuf]) -> Option<F
     use crate::root::Tree;
     let last = items.last()?;
     let is_name = !dir.as_os_str().as_bytes().contains(&b'/');
-    let exists = Host.stat(&RootPath::new(std::env::current_dir().ok()?.join(dir)));
+    // The name itself: a link that leads nowhere is a place as well.
+    let exists = Host.lstat(&RootPath::new(std::env::current_dir().ok()?.join(dir)));
     let is_program = is_name
         && exists.is_err()
         && std::env::split_paths(&std::env::var_os("PATH")?).any(|place| {
             Host.stat(&RootPath::new(place.join(dir)))
                 .is_ok_and(|meta| meta.kind == crate::model::Kind::File)
         });
-    let is_file = !is_name && exists.is_ok_and(|meta| meta.kind == crate::model::Kind::File);
+    let is_file = exists.is_ok_and(|meta| meta.kind == crate::model::Kind::File);
     if !(is_program || is_file) {
         return None;
     }

@@ -1,51 +1,44 @@
 //! What profiles name: programs, packages, files and globs, directories, links, users, devices.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
 use super::content::Content;
 use super::gather::{For, Gatherer, Need};
 use super::items;
 use super::problem::{Note, Problem};
-use crate::error::Failure;
+use crate::cmd::profile::{failure, library};
 use crate::model::{BindEntry, Kind, RootPath, Text};
 use crate::plan::Owner;
 use crate::plan::jail::{Made, MadeWhat};
 use crate::probe::{Accounts, PackageError, Packages};
-use crate::profile::{Library, LoadError, Pattern, Profile};
+use crate::profile::{Pattern, Profile};
 use crate::root::Host;
 
 /// Loads profiles by name or path, each with what it includes.
 pub(super) fn load(names: &[String]) -> anyhow::Result<Vec<Profile>> {
-    let working = std::env::current_dir().unwrap_or_default();
-    let (config, home) = (
-        std::env::var_os("XDG_CONFIG_HOME"),
-        std::env::var_os("HOME"),
-    );
-    let library = Library::new(&Host, config.as_deref(), home.as_deref(), &working);
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let library = library(&Host)?;
     names
         .iter()
-        .map(|name| library.load(name).map_err(|error| failed(name, error)))
+        .map(|name| {
+            library
+                .load(name)
+                .map_err(|error| failure(name, error).into())
+        })
         .collect()
 }
 
-fn failed(name: &str, error: LoadError) -> anyhow::Error {
-    let what = format!("cannot use the profile {name}");
-    match &error {
-        LoadError::Parse(parse) => {
-            let mut failure = Failure::new(what, parse.to_string());
-            failure.details = parse.excerpt();
-            failure.into()
-        }
-        LoadError::NotFound { nearest, .. } => {
-            let mut failure = Failure::new(what, error.to_string());
-            if let Some(near) = nearest {
-                failure = failure.hint("the nearest one", format!("newroot profile show {near}"));
-            }
-            failure.hint("all profiles", "newroot profile list").into()
-        }
-        _ => Failure::new(what, error.to_string()).into(),
-    }
+/// Programs whose names are those of profiles: these know what such a program loads later.
+pub(super) fn helpful(programs: &[&str], taken: &[String]) -> Vec<String> {
+    let names = library(&Host).and_then(|library| Ok(library.names()?));
+    let names = names.unwrap_or_default();
+    programs
+        .iter()
+        .filter(|name| names.contains(**name) && !taken.iter().any(|one| one == **name))
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 /// Gathers everything that one profile names.
@@ -62,6 +55,7 @@ pub(super) fn take(
         reason: gatherer.reason(&by),
         keep_privileges: keep_privileges || profile.keep_privileges,
         need: Need::Required,
+        scripts: false,
     };
     gatherer.exclude = patterns(&profile.exclude);
     for program in &profile.programs {
@@ -85,7 +79,12 @@ pub(super) fn take(
     }
     gatherer.exclude.clear();
     made(content, profile, &by, accounts);
-    content.users.extend(profile.users.iter().cloned());
+    // A profile serves several distributions, each of which has its own name for the user.
+    let known = profile
+        .users
+        .iter()
+        .filter(|name| accounts.user(name).is_some());
+    content.users.extend(known.cloned());
     content.environment.extend(profile.environment.clone());
     if !profile.command.is_empty() {
         content.command.clone_from(&profile.command);
@@ -119,14 +118,7 @@ fn optional_program(gatherer: &mut Gatherer<'_>, program: &str, by: &str, who: F
         items::find(gatherer, OsStr::new(program))
     };
     match found {
-        Some(path) => {
-            let who = For {
-                need: Need::Incidental,
-                ..who
-            };
-            gatherer.program(&path, who);
-            gatherer.programs.insert(path);
-        }
+        Some(path) => gatherer.optional(&path, who),
         None => gatherer.notes.push(Note::Absent {
             what: format!("program {program}"),
             by: by.to_owned(),
@@ -199,12 +191,17 @@ fn files(gatherer: &mut Gatherer<'_>, pattern: &str, by: &str, who: For, need: N
 
 fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts) {
     for directory in &profile.directories {
-        let owner = directory.owner.as_ref().and_then(|name| {
-            let user = accounts.user(name)?;
-            Some(Owner {
-                uid: user.uid,
-                gid: user.gid,
-            })
+        let user = directory
+            .owner
+            .as_ref()
+            .and_then(|name| accounts.user(name));
+        let group = directory
+            .group
+            .as_ref()
+            .and_then(|name| accounts.group(name));
+        let owner = (user.is_some() || group.is_some()).then(|| Owner {
+            uid: user.map_or(0, |user| user.uid),
+            gid: group.map_or_else(|| user.map_or(0, |user| user.gid), |group| group.gid),
         });
         content.made.push(Made {
             path: directory.path.clone(),
@@ -228,12 +225,8 @@ fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts)
     }
 }
 
-/// Users that nobody has, as problems.
-pub(super) fn check_users(
-    gatherer: &mut Gatherer<'_>,
-    users: &BTreeSet<String>,
-    accounts: &Accounts,
-) {
+/// Users that were asked for by name and that nobody has, as problems.
+pub(super) fn check_users(gatherer: &mut Gatherer<'_>, users: &[String], accounts: &Accounts) {
     for name in users {
         if accounts.user(name).is_none() {
             gatherer

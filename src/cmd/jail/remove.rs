@@ -126,7 +126,11 @@ fn left(dir: &HostPath, jail: &Jail, update: &Update, found: &Survey, ui: &Ui) {
             Kept::InTheWay => path.to_string(),
         })
         .collect();
-    let added = found.actual.keys().filter(|path| !listed.contains(path));
+    let top = RootPath::root();
+    let added = found
+        .actual
+        .keys()
+        .filter(|path| **path != top && !listed.contains(path));
     lines.extend(added.map(|path| format!("{path}: was added after the build")));
     ui.note(&format!(
         "{dir}: {} paths removed; the directory stays",

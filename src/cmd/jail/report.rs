@@ -1,6 +1,8 @@
 //! The closing report of `build`, `add` and `update`: what is there, what was left out and why,
 //! what to type next.
 
+use std::collections::BTreeMap;
+
 use super::content::Content;
 use super::problem::Note;
 use crate::elf::Needer;
@@ -18,7 +20,6 @@ const SHOWN: usize = 8;
 pub(super) struct Counted {
     reflinked: usize,
     copied: usize,
-    bytes: u64,
     capabilities: Vec<RootPath>,
     attributes: Vec<RootPath>,
     nodes: Vec<RootPath>,
@@ -29,13 +30,11 @@ impl Counted {
         let mut out = Self::default();
         for outcome in outcomes {
             match outcome {
-                Outcome::Copied { how, bytes, .. } => {
-                    out.bytes += bytes;
-                    match how {
-                        How::Reflinked => out.reflinked += 1,
-                        How::Copied => out.copied += 1,
-                    }
-                }
+                Outcome::Copied {
+                    how: How::Reflinked,
+                    ..
+                } => out.reflinked += 1,
+                Outcome::Copied { .. } => out.copied += 1,
                 Outcome::CapabilitiesDropped(path) => out.capabilities.push(path.clone()),
                 Outcome::AttributesLost(path) => out.attributes.push(path.clone()),
                 Outcome::NodeRefused(path) => out.nodes.push(path.clone()),
@@ -51,6 +50,7 @@ pub(super) struct Built {
     dir: HostPath,
     summary: String,
     left_out: Vec<String>,
+    advice: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -59,13 +59,26 @@ impl Built {
         dir: &HostPath,
         content: &Content,
         plan: &JailPlan,
-        counted: Counted,
+        counted: &Counted,
+        verbose: bool,
     ) -> Self {
         Self {
             dir: dir.clone(),
-            summary: summary(dir, plan, &counted),
-            left_out: left_out(plan, &counted),
-            notes: notes(content),
+            summary: summary(dir, plan, counted),
+            left_out: left_out(plan, counted),
+            advice: advice(content),
+            notes: notes(content, verbose),
+        }
+    }
+
+    /// The same for a jail that is entered at once: what matters before the prompt appears.
+    pub(super) fn show_in_memory(&self, ui: &Ui) {
+        ui.note(&self.summary);
+        if ui.verbose() {
+            block(ui, "left out", &self.left_out);
+            block(ui, "to know", &self.notes);
+        } else {
+            block(ui, "to know", &self.advice);
         }
     }
 
@@ -106,14 +119,20 @@ fn summary(dir: &HostPath, plan: &JailPlan, counted: &Counted) -> String {
         .filter(|entry| entry.link_of.is_some())
         .count();
     let how = match (counted.reflinked, counted.copied) {
-        (0, _) => String::from("copied"),
-        (_, 0) => String::from("reflinked"),
-        (shared, copied) => format!("{shared} reflinked, {copied} copied"),
+        (0, 0) => String::new(),
+        (0, _) => String::from(" (copied)"),
+        (_, 0) => String::from(" (reflinked)"),
+        (shared, copied) => format!(" ({shared} reflinked, {copied} copied)"),
     };
+    let files = plan
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::File && entry.link_of.is_none());
+    let bytes = files.map(|entry| entry.size).sum();
     let mut parts = vec![format!(
-        "{} files, {} ({how})",
+        "{} files, {}{how}",
         kinds(EntryKind::File),
-        Bytes(counted.bytes)
+        Bytes(bytes)
     )];
     if hard > 0 {
         parts.push(format!("{hard} hard links"));
@@ -155,8 +174,21 @@ fn left_out(plan: &JailPlan, counted: &Counted) -> Vec<String> {
     out
 }
 
-fn notes(content: &Content) -> Vec<String> {
-    let mut out = Vec::new();
+/// What a program is likely to miss.
+fn advice(content: &Content) -> Vec<String> {
+    content
+        .helpful
+        .iter()
+        .map(|name| {
+            format!(
+                "{name} loads more when it runs than its ELF file says; --profile {name} brings it"
+            )
+        })
+        .collect()
+}
+
+fn notes(content: &Content, verbose: bool) -> Vec<String> {
+    let mut out = advice(content);
     if let Some(program) = content.needs_proc.first() {
         let others = content.needs_proc.len() - 1;
         let and = if others == 0 {
@@ -176,7 +208,7 @@ fn notes(content: &Content) -> Vec<String> {
             }
             Note::LeftOut { path, errno } => format!("{path}: left out: {}", describe(*errno)),
             Note::Incomplete(problem) => problem.line(),
-            Note::Absent { what, by } => format!("{by}: optional {what} is not there"),
+            Note::Absent { .. } => continue,
             Note::Dlopen { program, note } => {
                 if note.sonames.iter().any(|name| holds(content, name)) {
                     continue;
@@ -200,7 +232,31 @@ fn notes(content: &Content) -> Vec<String> {
     }
     out.sort();
     out.dedup();
+    out.extend(absent(content, verbose));
     out
+}
+
+/// What profiles name for other distributions is only counted, unless it was asked about.
+fn absent(content: &Content, verbose: bool) -> Vec<String> {
+    let mut by_whom: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for note in &content.notes {
+        if let Note::Absent { what, by } = note {
+            by_whom.entry(by).or_default().push(what);
+        }
+    }
+    by_whom
+        .into_iter()
+        .map(|(by, what)| {
+            if verbose {
+                format!("{by}, optional and not there: {}", what.join(", "))
+            } else {
+                format!(
+                    "{by}: {} optional things are not there (which: -v)",
+                    what.len()
+                )
+            }
+        })
+        .collect()
 }
 
 fn holds(content: &Content, soname: &str) -> bool {

@@ -84,7 +84,7 @@ pub(super) fn bring(
         failure::step(what, &dir, error)
             .detail("what was replaced before that stays; doing it again goes on from there")
     })?;
-    report(&dir, &content, &update, counted, ui);
+    report(&dir, &content, &update, &counted, ui);
     Ok(Exit::Success)
 }
 
@@ -152,7 +152,7 @@ fn perform(
     Ok(Counted::of(&files.outcomes))
 }
 
-fn report(dir: &HostPath, content: &Content, update: &Update, counted: Counted, ui: &Ui) {
+fn report(dir: &HostPath, content: &Content, update: &Update, counted: &Counted, ui: &Ui) {
     let changes = [
         ("new", &update.created),
         ("replaced", &update.changed),
@@ -168,7 +168,7 @@ fn report(dir: &HostPath, content: &Content, update: &Update, counted: Counted, 
         block(ui, heading, &lines);
     }
     report_kept(update, ui);
-    Built::new(dir, content, &update.plan, counted).show(ui);
+    Built::new(dir, content, &update.plan, counted, ui.verbose()).show(ui);
 }
 
 fn report_kept(update: &Update, ui: &Ui) {
@@ -179,7 +179,7 @@ fn report_kept(update: &Update, ui: &Ui) {
             let why = match why {
                 Kept::Edited => "was edited in the jail",
                 Kept::EditedAndUnneeded => "nothing needs it any more, but it was edited",
-                Kept::InTheWay => "was put there by somebody else",
+                Kept::InTheWay => "something that newroot did not make is in the way",
             };
             format!("{path}: {why}")
         })

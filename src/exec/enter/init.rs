@@ -16,7 +16,7 @@ use super::{Entry, GRACE, Target};
 use crate::model::Ended;
 use crate::plan::{Command, Op, Place, ProcessOp, Step};
 use crate::sys::process::{Change, Side};
-use crate::sys::signal::{CHLD, CONT, Held, TERM};
+use crate::sys::signal::{CHLD, CONT, HUP, Held, INT, TERM};
 use crate::sys::wire::{Wire, wait_readable};
 use crate::sys::{self, SysError, SysResult};
 
@@ -110,6 +110,9 @@ fn start(
     step: usize,
     is_init: bool,
 ) -> u8 {
+    if was_told_to_end(&inherited.wire) {
+        return 125;
+    }
     match fork_program(command, inherited, umask) {
         Ok(Ok(pid)) => {
             tell(&inherited.wire, &Report::Done { step, device: None });
@@ -125,6 +128,18 @@ fn start(
         }
         Err(error) => fail(&inherited.wire, step, &error),
     }
+}
+
+/// An order to end that came before there was anything to end: then nothing is started. Other
+/// signals are for a program, and there was none.
+fn was_told_to_end(wire: &Wire) -> bool {
+    while let [true] = wait_readable([wire.fd()], Some(Duration::ZERO)) {
+        match hear(wire) {
+            Ok(Some(Order::Signal(TERM | INT | HUP))) | Ok(None) | Err(_) => return true,
+            Ok(Some(Order::Signal(_) | Order::Continue { .. })) => {}
+        }
+    }
+    false
 }
 
 /// Forks and waits until the program is executed, which closes the pipe.

@@ -14,7 +14,6 @@ use super::mounting::Mounting;
 use crate::model::{MountFlags, MountLine, RootPath, parse_mountinfo};
 use crate::plan::Mode;
 use crate::root::{Host, InRoot, read};
-use crate::sys::mount::legacy;
 use crate::sys::{self, SysError, SysResult};
 
 /// The mounts of the old root, read before anything is changed.
@@ -86,7 +85,10 @@ impl OldRoot {
 /// mounted over it, the tree moves in there, and is pivoted to from there.
 fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> SysResult<()> {
     // Somewhere to mount it first: not `/`, which the tree covers.
-    let place = original.ok_or_else(|| why.clone())?;
+    let place = match original {
+        Some(root) => root,
+        None => InRoot::from_fd(any_directory().ok_or_else(|| why.clone())?),
+    };
     let flags = MountFlags::INERT;
     let stage = sys::mount::new_detached("tmpfs", "newroot", &[], flags)?;
     sys::mount::attach(&stage, place.fd())?;
@@ -95,8 +97,8 @@ fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> 
     sys::file::make_directory(&stage, inside, 0o700)?;
     let target = sys::fs::open_directory_path(&stage, inside)
         .map_err(|error| SysError::from_io("openat", format_args!("{inside:?}"), &error))?;
-    legacy::relocate(tree.fd(), &sys::mount::name_of(target))?;
-    legacy::relocate(&stage, Path::new("/"))?;
+    sys::mount::attach(tree.fd(), target)?;
+    sys::mount::attach_over_root(&stage)?;
     sys::ns::change_directory(&stage)?;
     sys::ns::change_root_here()?;
     drop(stage);
@@ -107,6 +109,13 @@ fn pivot_from_stage(original: Option<InRoot>, tree: &InRoot, why: &SysError) -> 
         return Ok(());
     }
     sys::mount::unmount(Path::new("."), true)
+}
+
+/// A directory of the old root that every system has: for a jail that has no name of its own.
+fn any_directory() -> Option<OwnedFd> {
+    ["/run", "/proc", "/dev", "/tmp"]
+        .iter()
+        .find_map(|path| sys::fs::open_directory_path(CWD, Path::new(path)).ok())
 }
 
 fn open_root() -> SysResult<OwnedFd> {

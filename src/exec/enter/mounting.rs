@@ -302,7 +302,8 @@ fn bind_by_name(
     Ok(())
 }
 
-fn mount_table() -> SysResult<Vec<crate::model::MountLine>> {
+/// The mounts of this process's namespace, as seen from its root.
+pub(super) fn mount_table() -> SysResult<Vec<crate::model::MountLine>> {
     let path = RootPath::new("/proc/self/mountinfo");
     let bytes = read(&Host, &path, 16 << 20)
         .map_err(|error| SysError::from_io("read", format_args!("{path}"), &error))?;

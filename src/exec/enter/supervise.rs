@@ -48,8 +48,12 @@ pub fn run(
         |inherited| init::live(entry, inherited),
     )?;
     watch.traces.mount_namespace = sys::ns::inode(watch.init, "mnt").ok();
+    // A second mount of sysfs or efivarfs is the same filesystem: not the session's alone.
+    let known = super::mounting::mount_table().unwrap_or_default();
     let recorded = watch.record(live);
-    let (ended, told) = watch.to_the_end(recorded, events)?;
+    let (ended, told) = watch.until_the_end(recorded, events)?;
+    let is_known = |device: &u64| known.iter().any(|line| line.device == *device);
+    watch.traces.devices.retain(|device| !is_known(device));
     let holders = watch.look_for_holders(live)?;
     Ok(Outcome {
         ended,
@@ -74,7 +78,7 @@ pub fn join(
         sys::process::fork,
         |inherited| init::visit(&target, &command, inherited),
     )?;
-    let (ended, told) = watch.to_the_end(Ok(()), events)?;
+    let (ended, told) = watch.until_the_end(Ok(()), events)?;
     Ok(Outcome {
         ended,
         told,
@@ -139,7 +143,7 @@ impl Watch {
 
     /// Watches until the child is reaped and the terminal is back. With an error before that it
     /// is killed: it must not outlive this process.
-    fn to_the_end(
+    fn until_the_end(
         &mut self,
         before: Result<(), EnterError>,
         events: &mut dyn Events,
@@ -249,11 +253,11 @@ impl Watch {
 
     /// The session shall end: asked once, then the init is killed, and everything with it.
     fn end(&mut self, signal: i32) {
-        if self.told.is_some() || !self.started {
-            self.told = self.told.or(Some(signal));
+        if self.told.is_some() {
             self.deadline = Some(Instant::now());
             return;
         }
+        // Whether the program runs by now is known to the init: it starts none after this order.
         self.told = Some(signal);
         self.deadline = Some(Instant::now() + ENDING);
         tell(&self.wire, &Order::Signal(signal));

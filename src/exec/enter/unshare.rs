@@ -1,6 +1,10 @@
 //! The supervisor's own namespaces.
 
-use crate::sys::{self, SysError};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use crate::sys::{self, SysError, SysResult};
 
 /// Proof that [`unshare`] was called: from here on mounts are the session's own.
 #[must_use]
@@ -41,6 +45,29 @@ pub fn unshare(user: bool) -> Result<Namespaces, UserNamespaceError> {
             sys::ns::write_own(name, &text).map_err(UserNamespaceError::Map)?;
         }
     }
-    sys::mount::enslave_root().map_err(UserNamespaceError::Mount)?;
+    match sys::mount::enslave_root() {
+        Err(error) if error.errno == Errno::INVAL => enslave_from_chroot(),
+        done => done,
+    }
+    .map_err(UserNamespaceError::Mount)?;
     Ok(Namespaces(()))
+}
+
+/// In a chroot `/` may be no mount point, and propagation is a property of mounts. Joining the
+/// namespace that the process is in already leads to its topmost root, where it can be set;
+/// then back to where the process was.
+fn enslave_from_chroot() -> SysResult<()> {
+    let open = |path: &str| {
+        sys::fs::open_path(rustix::fs::CWD, Path::new(path))
+            .map_err(|error| SysError::from_io("openat", format_args!("{path:?}"), &error))
+    };
+    let (root, here) = (open("/")?, open(".")?);
+    let own = sys::fs::open_to_read(rustix::fs::CWD, Path::new("/proc/self/ns/mnt"))
+        .map_err(|error| SysError::from_io("openat", format_args!("ns/mnt"), &error))?;
+    sys::ns::join_mounts(&own)?;
+    let enslaved = sys::mount::enslave_root();
+    sys::ns::change_directory(&root)?;
+    sys::ns::change_root_here()?;
+    sys::ns::change_directory(&here)?;
+    enslaved
 }

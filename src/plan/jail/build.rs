@@ -51,7 +51,12 @@ pub fn build(wanted: &BTreeMap<RootPath, Wanted>, choices: &Choices) -> JailPlan
     });
     JailPlan {
         steps: steps(stages.into_iter().flatten(), choices),
-        entries: wanted.values().map(|one| one.entry.clone()).collect(),
+        // The top itself may be a mount point, whose owner and mode are somebody else's business.
+        entries: wanted
+            .values()
+            .map(|one| one.entry.clone())
+            .filter(|entry| entry.path != RootPath::root())
+            .collect(),
         dropped: dropped(wanted),
     }
 }
@@ -100,13 +105,14 @@ pub(super) fn create(one: &Wanted, choices: &Choices) -> Vec<FileOp> {
                 path: path.clone(),
                 target: PathBuf::from(OsStr::from_bytes(&target.0)),
             };
-            let like_source = (owner.is_some() || one.modified.is_some()).then(|| FileOp::Finish {
-                path,
-                mode: None,
-                owner,
-                modified: one.modified,
-                like: None,
-            });
+            let like_source =
+                (owner.is_some() || one.modified.is_some()).then_some(FileOp::Finish {
+                    path,
+                    mode: None,
+                    owner,
+                    modified: one.modified,
+                    like: None,
+                });
             std::iter::once(made).chain(like_source).collect()
         }
         EntryKind::Char | EntryKind::Block => {

@@ -93,7 +93,10 @@ pub fn compare(entries: &[Entry], actual: &BTreeMap<RootPath, Actual>) -> Vec<Di
             change,
         }));
     }
-    let added = actual.keys().filter(|path| !listed.contains_key(*path));
+    let top = RootPath::root();
+    let added = actual
+        .keys()
+        .filter(|path| **path != top && !listed.contains_key(*path));
     out.extend(added.map(|path| Difference {
         path: path.clone(),
         change: Change::Added,

@@ -56,11 +56,14 @@ pub fn update(
         choices,
         update: Update::default(),
         copied: BTreeSet::new(),
+        blocked: None,
         ops: Vec::new(),
         finishing: Vec::new(),
     };
     for one in wanted.values() {
-        work.bring(one);
+        if one.entry.path != RootPath::root() {
+            work.bring(one);
+        }
     }
     work.take_away(wanted);
     work.finishing.reverse();
@@ -82,14 +85,22 @@ struct Work<'a> {
     update: Update,
     /// What this update copies: only such a file may be linked to.
     copied: BTreeSet<RootPath>,
+    /// Something that is no directory where one should be: nothing can be brought below it.
+    blocked: Option<&'a RootPath>,
     ops: Vec<FileOp>,
     finishing: Vec<FileOp>,
 }
 
-impl Work<'_> {
-    fn bring(&mut self, one: &Wanted) {
+impl<'a> Work<'a> {
+    fn bring(&mut self, one: &'a Wanted) {
         let path = &one.entry.path;
         let old = self.old.get(path).copied();
+        // A map is in the order of its paths: what is below comes right after.
+        if self.blocked.is_some_and(|above| path.starts_with(above)) {
+            self.update.kept.push((path.clone(), Kept::InTheWay));
+            self.update.plan.entries.extend(old.cloned());
+            return;
+        }
         let Some(there) = self.actual.get(path) else {
             self.make(one);
             let list = if old.is_some() {
@@ -110,13 +121,24 @@ impl Work<'_> {
                 self.update.changed.push(path.clone());
             }
             Some(old) => {
+                self.block(one, there);
                 self.update.kept.push((path.clone(), Kept::Edited));
                 self.update.plan.entries.push(old.clone());
             }
             // A directory that somebody made serves as well as ours would.
             None if one.entry.kind == EntryKind::Directory
                 && there.kind == Some(EntryKind::Directory) => {}
-            None => self.update.kept.push((path.clone(), Kept::InTheWay)),
+            None => {
+                self.block(one, there);
+                self.update.kept.push((path.clone(), Kept::InTheWay));
+            }
+        }
+    }
+
+    fn block(&mut self, one: &'a Wanted, there: &Actual) {
+        let directory = Some(EntryKind::Directory);
+        if one.entry.kind == EntryKind::Directory && there.kind != directory {
+            self.blocked = Some(&one.entry.path);
         }
     }
 

@@ -53,7 +53,12 @@ pub fn wanted(
         }
         all.insert(path.clone(), one);
     }
-    for item in made {
+    // Links first: what else is made may lie behind one.
+    let is_link = |item: &&Made| matches!(item.what, MadeWhat::Link { .. });
+    for item in made.iter().filter(is_link) {
+        lay(&mut all, item, choices);
+    }
+    for item in made.iter().filter(|item| !is_link(item)) {
         lay(&mut all, item, choices);
     }
     add_parents(&mut all, choices);

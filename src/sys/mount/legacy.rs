@@ -92,21 +92,6 @@ pub fn make_read_only(mount: impl AsFd) -> SysResult<()> {
     call(builder, Path::new("none"), &name)
 }
 
-/// mount(MS_MOVE) of one descriptor's mount onto another.
-///
-/// # Errors
-/// The errno of mount(2).
-pub fn relocate(mount: impl AsFd, target: &Path) -> SysResult<()> {
-    let name = name_of(mount);
-    rustix::mount::mount_move(&name, target).map_err(|errno| {
-        SysError::new(
-            "mount",
-            format_args!("{name:?}, {target:?}, MS_MOVE"),
-            errno,
-        )
-    })
-}
-
 /// mount(MS_PRIVATE or MS_SLAVE).
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use newroot::root::{InRoot, Mem, Tree};
 use proptest::prelude::*;
 
 use super::lab::{names, path};
-use super::writer::{AARCH64, Elf, NEEDED, RPATH, RUNPATH, loader};
+use super::writer::{AARCH64, AUXILIARY, Elf, FILTER, NEEDED, RPATH, RUNPATH, loader};
 use crate::support::{Need, need};
 
 fn tree() -> Mem {
@@ -98,6 +98,16 @@ fn libraries_that_need_each_other_end() {
     let closure = closure(&tree, "/p");
     assert_eq!(names(&closure), ["liba.so", "libb.so"]);
     assert_eq!(closure.missing.len(), 1);
+}
+
+#[test]
+fn filters_of_each_other_end() {
+    let filter = |name: &str| Elf::lib().text(AUXILIARY, name).text(FILTER, name).build();
+    let tree = tree()
+        .with_file("/usr/lib/liba.so", filter("libb.so"))
+        .with_file("/usr/lib/libb.so", filter("liba.so"))
+        .with_file("/p", Elf::prog().needs(&["liba.so"]).build());
+    assert_eq!(names(&closure(&tree, "/p")), ["liba.so", "libb.so"]);
 }
 
 #[test]
@@ -201,6 +211,7 @@ fn debians_cross_libraries_are_a_root() {
     let root = "/usr/aarch64-linux-gnu";
     let needs = [
         Need::Command("aarch64-linux-gnu-gcc"),
+        Need::Command("qemu-aarch64-static"),
         Need::File("/usr/aarch64-linux-gnu/lib/libc.so.6"),
     ];
     if !need(&needs) {
@@ -226,6 +237,20 @@ fn debians_cross_libraries_are_a_root() {
     assert_eq!(closure.objects[0].found_by.word(), "default");
     let loader = closure.interpreter.unwrap();
     assert!(loader.present && !loader.needed_by.is_empty());
+    // The truth: that loader itself, run by qemu, which puts -L before every path.
+    let output = std::process::Command::new("qemu-aarch64-static")
+        .arg("-L")
+        .arg(copy.path())
+        .args(["-E", "LD_TRACE_LOADED_OBJECTS=1"])
+        .arg(copy.path().join("bin/p"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let loaded: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(" => ").nth(1)?.split(" (0x").next())
+        .collect();
+    assert_eq!(loaded, ["/lib/libc.so.6"], "{output:?}");
 }
 
 /// A file that lost its permission to be read: the loader skips it, and so do we (root reads
@@ -241,7 +266,7 @@ fn an_unreadable_directory_is_skipped() {
     fs::write(root.path().join("usr/lib/libx.so"), Elf::lib().build()).unwrap();
     let program = Elf::prog().text(RUNPATH, "/shut").needs(&["libx.so"]);
     fs::write(root.path().join("p"), program.build()).unwrap();
-    fs::set_permissions(root.path().join("shut"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.path().join("shut"), fs::Permissions::from_mode(0o0)).unwrap();
     let tree = InRoot::open(&HostPath::new(root.path())).unwrap();
     assert_eq!(path(&closure(&tree, "/p"), "libx.so"), "/usr/lib/libx.so");
 }

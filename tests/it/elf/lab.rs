@@ -206,7 +206,7 @@ pub(super) fn rule(closure: &Closure, name: &str) -> Option<&'static str> {
     closure
         .objects
         .iter()
-        .find(|object| object.name == name.as_bytes())
+        .find(|object| *object.name == *name.as_bytes())
         .map(|object| object.found_by.word())
 }
 
@@ -215,7 +215,7 @@ pub(super) fn path(closure: &Closure, name: &str) -> String {
     closure
         .objects
         .iter()
-        .find(|object| object.name == name.as_bytes())
+        .find(|object| *object.name == *name.as_bytes())
         .map_or_else(
             || format!("{name} is not loaded"),
             |object| object.path.to_string(),
