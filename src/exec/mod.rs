@@ -8,6 +8,7 @@ pub mod enter;
 mod files;
 mod holders;
 mod install;
+pub mod luks;
 pub mod sessions;
 mod stage;
 mod terminal;
