@@ -11,7 +11,6 @@
 )]
 
 mod binary;
-mod disk;
 mod enter;
 mod export;
 mod fixture;
@@ -23,7 +22,6 @@ mod need;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
-mod scan;
 mod selftest;
 mod snapshot;
 mod strace;
@@ -42,7 +40,6 @@ fn all() -> Vec<Trial> {
         enter::trials(),
         export::trials(),
         jail::trials(),
-        scan::trials(),
     ]
     .concat()
 }

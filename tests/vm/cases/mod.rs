@@ -4,7 +4,6 @@ mod cgroup;
 mod debian;
 mod enter;
 mod live;
-mod scan;
 mod storage;
 
 use crate::case::Case;
@@ -16,7 +15,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         cgroup::CASES,
         storage::CASES,
         enter::CASES,
-        scan::CASES,
         debian::CASES,
     ];
     groups.into_iter().flatten()
