@@ -13,9 +13,12 @@ mod jail;
 mod look;
 mod profile;
 mod ps;
+mod scan;
 mod sessions;
 mod setup;
 mod stop;
+mod target;
+mod unlock;
 
 use crate::cli::{Invocation, Verb};
 use crate::error::Exit;
@@ -30,6 +33,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
+        Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

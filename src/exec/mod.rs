@@ -10,6 +10,7 @@ mod holders;
 mod install;
 mod leftover;
 mod rewrite;
+pub mod luks;
 pub mod sessions;
 mod site;
 mod stage;

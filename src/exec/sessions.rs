@@ -127,6 +127,14 @@ fn undo(item: &Item, record: &Record) -> Fate {
                 Fate::Held(holders)
             }
         }
+        Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
+            Fate::Nothing
+        }
+        Item::Mapping { name } => match super::luks::close(name) {
+            Ok(true) => Fate::Undone(format!("locked {name}")),
+            Ok(false) => Fate::Nothing,
+            Err(error) => Fate::Failed(ExecError::Other(error.to_string())),
+        },
     }
 }
 

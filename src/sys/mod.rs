@@ -5,11 +5,14 @@
 //! `io::Result` (a bare errno, no allocation); calls that change something return
 //! [`SysError`], which prints the whole call with its arguments.
 
+pub mod block;
+pub mod btrfs;
 pub mod cpu;
 mod error;
 pub mod file;
 pub mod fs;
 pub mod lock;
+pub mod loopdev;
 pub mod mount;
 pub mod ns;
 pub mod process;

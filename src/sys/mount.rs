@@ -66,14 +66,34 @@ pub fn new_detached(
         set(key, value.as_deref())?;
     }
     rustix::mount::fsconfig_create(&context).map_err(|errno| {
+        let said = messages(&context);
         SysError::new(
             "fsconfig",
-            format_args!("{fstype:?}, FSCONFIG_CMD_CREATE"),
+            format_args!("{fstype:?}, {source:?}, FSCONFIG_CMD_CREATE{said}"),
             errno,
         )
     })?;
     rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes(flags))
         .map_err(|errno| SysError::new("fsmount", format_args!("{fstype:?}, {flags}"), errno))
+}
+
+/// What the filesystem wrote into its context: one message a read(2), with `e `, `w ` or `i `
+/// before it; ENODATA when there is no more (fsopen(2)).
+fn messages(context: impl AsFd) -> String {
+    const MOST: usize = 16;
+    let mut said = String::new();
+    let mut buffer = [0_u8; 1024];
+    for _ in 0..MOST {
+        match rustix::io::read(&context, &mut buffer) {
+            Ok(count) if count > 0 => {
+                said.push_str("; ");
+                said.push_str(String::from_utf8_lossy(&buffer[..count]).trim());
+            }
+            Err(Errno::INTR) => {}
+            _ => break,
+        }
+    }
+    said
 }
 
 /// open_tree(OPEN_TREE_CLONE): a copy of the mount at `directory`, detached. It must be in the

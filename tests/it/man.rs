@@ -20,6 +20,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("newroot-enter.8", &["enter"]),
     ("newroot-closure.8", &["closure"]),
     ("newroot-profile.5", &["profile"]),
+    ("newroot-scan.8", &["scan"]),
 ];
 
 /// Flags a page may name though its verbs lack them.
@@ -137,6 +138,11 @@ fn newroot_closure_8_has_every_flag() {
 #[test]
 fn newroot_profile_5_has_every_flag() {
     compare("newroot-profile.5");
+}
+
+#[test]
+fn newroot_scan_8_has_every_flag() {
+    compare("newroot-scan.8");
 }
 
 #[test]

@@ -11,6 +11,7 @@
 )]
 
 mod binary;
+mod disk;
 mod enter;
 mod export;
 mod fixture;
@@ -22,6 +23,7 @@ mod need;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
+mod scan;
 mod selftest;
 mod snapshot;
 mod strace;
@@ -40,6 +42,7 @@ fn all() -> Vec<Trial> {
         enter::trials(),
         export::trials(),
         jail::trials(),
+        scan::trials(),
     ]
     .concat()
 }
