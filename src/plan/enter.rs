@@ -5,6 +5,7 @@
 //! bound into it: see [`MountOp::Skeleton`].
 
 mod device;
+pub mod rescue;
 mod skeleton;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use super::{BindSource, Command, FileOp, Mode, MountOp, Op, Place, ProcessOp, Step};
 use crate::model::{HostPath, Kind, MountFlags, RootPath};
+use rescue::Rescue;
 
 /// The directories that get a mount of ours.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "run"];
@@ -100,6 +102,8 @@ pub struct Facts {
     pub writable_sys: bool,
     /// `--bind`, in order.
     pub binds: Vec<Bind>,
+    /// What a rescue has besides.
+    pub rescue: Option<Rescue>,
     /// What runs.
     pub command: Command,
 }
@@ -141,10 +145,14 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
         plan.notes.push(skeleton::note(&skeleton));
         skeleton::build(&mut plan);
     }
+    if facts.rescue.as_ref().is_some_and(|rescue| rescue.read_only) {
+        plan.mount(MountOp::ReadOnly);
+    }
     plan.kernel();
     device::build(&mut plan);
     plan.run();
     plan.resolver();
+    rescue::build(&mut plan);
     for bind in &facts.binds {
         plan.bind(bind, !skeleton.is_empty())?;
     }
@@ -213,8 +221,13 @@ impl Builder<'_> {
         }
         self.mount(new("sysfs", "sysfs", flags, "/sys"));
         if self.facts.efi_variables {
-            // Never writable: a wrong write bricks machines.
-            let flags = MountFlags::INERT.read_only();
+            // A wrong write bricks machines: writable only while a boot loader is repaired.
+            let writable = |rescue: &Rescue| rescue.writable_efi;
+            let flags = if self.facts.rescue.as_ref().is_some_and(writable) {
+                MountFlags::INERT
+            } else {
+                MountFlags::INERT.read_only()
+            };
             self.mount(new(
                 "efivarfs",
                 "efivarfs",
@@ -238,7 +251,9 @@ impl Builder<'_> {
             new("tmpfs", "newroot", flags, "/run"),
             &[("mode", "755")],
         ));
-        self.directory("/run/lock", 0o1777);
+        if !rescue::has_host_lock(self.facts) {
+            self.directory("/run/lock", 0o1777);
+        }
         if self.facts.udev {
             self.directory("/run/udev", 0o755);
             self.mount(MountOp::Bind {
@@ -331,11 +346,12 @@ impl Builder<'_> {
             base: self.facts.root.clone(),
         };
         let user = !self.facts.privileged;
+        let apart = self.facts.rescue.is_some();
         let mode = self.facts.mode;
         let shell_can_pivot = self.facts.shell_can_pivot;
         let mut steps = vec![step(
             Place::Session,
-            Op::Process(ProcessOp::Namespaces { user }),
+            Op::Process(ProcessOp::Namespaces { user, apart }),
         )];
         steps.extend(self.ops.into_iter().map(|op| step(Place::Payload, op)));
         let new_root = ProcessOp::NewRoot {
