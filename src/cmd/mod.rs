@@ -11,6 +11,7 @@ mod exec;
 mod export;
 mod jail;
 mod look;
+mod open;
 mod profile;
 mod ps;
 mod scan;
