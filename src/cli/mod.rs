@@ -10,6 +10,7 @@ pub mod export;
 pub mod jail;
 pub mod open;
 pub mod profile;
+pub mod rescue;
 pub mod scan;
 pub mod sessions;
 pub mod setup;
@@ -75,6 +76,8 @@ pub enum Verb {
     Enter(enter::EnterArgs),
     /// `scan`
     Scan(scan::ScanArgs),
+    /// `rescue`
+    Rescue(rescue::RescueArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -115,6 +118,7 @@ const VERBS: &[Entry] = &[
     entry!("jail", None, jail::JailArgs, Verb::Jail),
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
+    entry!("rescue", None, rescue::RescueArgs, Verb::Rescue),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

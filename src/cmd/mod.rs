@@ -14,6 +14,7 @@ mod look;
 mod open;
 mod profile;
 mod ps;
+mod rescue;
 mod scan;
 mod sessions;
 mod setup;
@@ -35,6 +36,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
+        Verb::Rescue(args) => rescue::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

@@ -11,6 +11,7 @@ pub mod jail;
 pub mod look;
 mod mount;
 mod op;
+pub mod outside;
 mod process;
 mod script;
 

@@ -21,6 +21,7 @@ pub mod loops;
 pub mod lvm;
 pub mod md;
 pub mod mountinfo;
+pub mod network;
 pub mod osrelease;
 mod packages;
 pub mod partitions;

@@ -20,6 +20,7 @@ mod jail;
 mod leak;
 #[path = "../it/support/need.rs"]
 mod need;
+mod rescue;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
@@ -42,6 +43,7 @@ fn all() -> Vec<Trial> {
         enter::trials(),
         export::trials(),
         jail::trials(),
+        rescue::trials(),
         scan::trials(),
     ]
     .concat()
