@@ -31,7 +31,7 @@ pub fn shell_word(bytes: &[u8]) -> String {
 /// no terminal should get is quoted as by [`shell_word`].
 #[must_use]
 pub fn shell_text(bytes: &[u8]) -> String {
-    let is_plain = |character: char| "\n\t".contains(character) || !character.is_control();
+    let is_plain = |character: char| character == '\n' || !character.is_control();
     match std::str::from_utf8(bytes) {
         Ok(text) if text.contains('\n') && text.chars().all(is_plain) => {
             format!("'{}'", text.replace('\'', "'\\''"))
@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(shell_word(b"a;touch PWNED"), "'a;touch PWNED'");
         assert_eq!(shell_word(b"it's"), "'it'\\''s'");
         assert_eq!(shell_word(b"a\nb"), "$'a\\x0ab'");
-        assert_eq!(shell_text(b"it's\n\tb"), "'it'\\''s\n\tb'");
+        assert_eq!(shell_text(b"it's\nb"), "'it'\\''s\nb'");
         assert_eq!(shell_text(b"a\x1b\n"), "$'a\\x1b\\x0a'");
         assert_eq!(shell_text(b"ab"), "ab");
     }

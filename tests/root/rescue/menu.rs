@@ -33,7 +33,6 @@ fn terminal() -> Tmux {
 /// Types a choice when the menu asks.
 fn choose(tmux: &Tmux, choice: &str) {
     tmux.wait_for_last_line("Choice:");
-    tmux.line("");
     tmux.line(choice);
 }
 
