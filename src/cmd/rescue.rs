@@ -136,10 +136,10 @@ impl<'a> Session<'a> {
                 .into());
         }
         let outcome = self.visit(&self.args.command)?;
-        if let Some((wish, confirmed)) = outcome.wish {
-            if reboot::is_agreed(self, wish, confirmed)? {
-                return Ok(End::Wish(wish));
-            }
+        if let Some((wish, confirmed)) = outcome.wish
+            && reboot::is_agreed(self, wish, confirmed)?
+        {
+            return Ok(End::Wish(wish));
         }
         Ok(End::Command(outcome))
     }
