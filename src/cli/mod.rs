@@ -8,6 +8,7 @@ pub mod completions;
 pub mod enter;
 pub mod export;
 pub mod jail;
+pub mod mount;
 pub mod open;
 pub mod profile;
 pub mod scan;
@@ -75,6 +76,10 @@ pub enum Verb {
     Enter(enter::EnterArgs),
     /// `scan`
     Scan(scan::ScanArgs),
+    /// `mount`
+    Mount(mount::MountArgs),
+    /// `umount`
+    Umount(mount::UmountArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -115,6 +120,8 @@ const VERBS: &[Entry] = &[
     entry!("jail", None, jail::JailArgs, Verb::Jail),
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
+    entry!("mount", None, mount::MountArgs, Verb::Mount),
+    entry!("umount", None, mount::UmountArgs, Verb::Umount),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

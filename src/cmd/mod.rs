@@ -11,6 +11,7 @@ mod exec;
 mod export;
 mod jail;
 mod look;
+mod mount;
 mod open;
 mod profile;
 mod ps;
@@ -19,6 +20,7 @@ mod sessions;
 mod setup;
 mod stop;
 mod target;
+mod umount;
 mod unlock;
 
 use crate::cli::{Invocation, Verb};
@@ -35,6 +37,8 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
+        Verb::Mount(args) => mount::run(&args, globals, &ui),
+        Verb::Umount(args) => umount::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

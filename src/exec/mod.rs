@@ -14,6 +14,7 @@ mod rewrite;
 pub mod sessions;
 mod site;
 mod stage;
+pub mod storage;
 mod terminal;
 mod undo;
 mod workers;

@@ -99,7 +99,7 @@ fn perform(step: &Step, mounting: &mut Mounting, old: &OldRoot) -> SysResult<Dee
             old.leave(mounting, *mode)?;
             Ok(Deed::default())
         }
-        Op::Process(_) => Ok(Deed::default()),
+        Op::Process(_) | Op::Storage(_) => Ok(Deed::default()),
     }
 }
 
