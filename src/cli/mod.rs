@@ -8,6 +8,7 @@ pub mod completions;
 pub mod enter;
 pub mod export;
 pub mod jail;
+pub mod mount;
 pub mod open;
 pub mod profile;
 pub mod rescue;
@@ -78,6 +79,10 @@ pub enum Verb {
     Scan(scan::ScanArgs),
     /// `rescue`
     Rescue(rescue::RescueArgs),
+    /// `mount`
+    Mount(mount::MountArgs),
+    /// `umount`
+    Umount(mount::UmountArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -119,6 +124,8 @@ const VERBS: &[Entry] = &[
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
     entry!("rescue", None, rescue::RescueArgs, Verb::Rescue),
+    entry!("mount", None, mount::MountArgs, Verb::Mount),
+    entry!("umount", None, mount::UmountArgs, Verb::Umount),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

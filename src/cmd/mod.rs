@@ -11,6 +11,7 @@ mod exec;
 mod export;
 mod jail;
 mod look;
+mod mount;
 mod open;
 mod profile;
 mod ps;
@@ -20,6 +21,7 @@ mod sessions;
 mod setup;
 mod stop;
 mod target;
+mod umount;
 mod unlock;
 
 use crate::cli::{Invocation, Verb};
@@ -37,6 +39,8 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Rescue(args) => rescue::run(&args, globals, &ui),
+        Verb::Mount(args) => mount::run(&args, globals, &ui),
+        Verb::Umount(args) => umount::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),
