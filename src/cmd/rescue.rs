@@ -14,6 +14,7 @@ mod visit;
 mod warnings;
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
@@ -88,12 +89,12 @@ impl<'a> Session<'a> {
         let place = enter::place()?;
         let signals = Held::new(&[INT, TERM, HUP])?;
         let ui = ui.clone().minding(signals.fd().try_clone_to_owned()?);
-        let shown = args.target.clone().unwrap_or_else(|| "target".into());
+        let shown = shown_root(args.target.as_deref());
         let mut live = Live::create(
             &place,
             New {
                 kind: "rescue",
-                root: std::path::absolute(&shown).unwrap_or_else(|_| shown.into()),
+                root: shown,
                 command: args.command.clone(),
             },
         )?;
@@ -321,6 +322,17 @@ fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<E
             Ok(left)
         }
         End::Signal(signal) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+    }
+}
+
+/// What `newroot ps` shows as the root: a path in full, a name as it was typed.
+fn shown_root(target: Option<&OsStr>) -> PathBuf {
+    match target {
+        Some(target) if target.as_encoded_bytes().contains(&b'/') => {
+            std::path::absolute(target).unwrap_or_else(|_| target.into())
+        }
+        Some(target) => target.into(),
+        None => PathBuf::from("target"),
     }
 }
 

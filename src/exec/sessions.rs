@@ -146,7 +146,7 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
                 Fate::Held(holders)
             }
         }
-        Item::TargetFile { .. } => super::target_file::undo(item),
+        Item::TargetFile { .. } => super::target_file::undo(item, record),
         Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
             Fate::Nothing
         }

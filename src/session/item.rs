@@ -82,6 +82,8 @@ pub enum Item {
         /// The file inside that filesystem.
         #[serde(with = "text::path")]
         inside: PathBuf,
+        /// `f_fsid` of that filesystem: another one may have its device by now.
+        fsid: u64,
     },
     /// A loop device (AUTOCLEAR: it goes with its last user).
     Loop {

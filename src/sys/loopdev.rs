@@ -136,6 +136,25 @@ pub fn is_bound(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether the loop device at `path` is bound to the file at `file`.
+///
+/// # Errors
+/// As [`is_bound`]; the errno of stat(2).
+pub fn is_bound_to(path: &Path, file: &Path) -> io::Result<bool> {
+    let meta = super::fs::stat_at(rustix::fs::CWD, file)?;
+    let device = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut info = empty();
+    match ioctl(
+        &device,
+        GET_STATUS64,
+        std::ptr::from_mut(&mut info) as usize,
+    ) {
+        Ok(_) => Ok((info.device, info.inode) == (meta.id.device, meta.id.inode)),
+        Err(Errno::NXIO) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn configure(
     device: &OwnedFd,
     file: &impl AsFd,
