@@ -12,7 +12,6 @@ use crate::tmux::Tmux;
 use crate::trial::Trial;
 
 const UUID: &str = "3f2a77aa-0000-4000-8000-000000000001";
-const IMAGE: &str = "/tmp/web03.img";
 
 pub(super) fn trials() -> Vec<Trial> {
     let needs = &[
@@ -32,12 +31,13 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn make() {
+/// Loop devices are the machine's: each trial has a name of its own.
+fn make(image: &str) {
     let root = target();
     let fstab = format!("UUID={UUID} / ext4 defaults 0 1\nUUID=77c1 /data ext4 defaults 0 2\n");
     fs::write(root.join("etc/fstab"), fstab).unwrap();
     let made = Command::new("mke2fs")
-        .args(["-q", "-t", "ext4", "-U", UUID, "-d", "/mnt/r", IMAGE, "32M"])
+        .args(["-q", "-t", "ext4", "-U", UUID, "-d", "/mnt/r", image, "32M"])
         .status()
         .unwrap();
     assert!(made.success());
@@ -45,17 +45,18 @@ fn make() {
 }
 
 /// What a directory of the image holds, as the filesystem itself says.
-fn names(directory: &str) -> String {
+fn names(image: &str, directory: &str) -> String {
     let ask = format!("ls -p {directory}");
     let output = Command::new("debugfs")
-        .args(["-R", &ask, IMAGE])
+        .args(["-R", &ask, image])
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn image() {
-    make();
+    const IMAGE: &str = "/tmp/web03.img";
+    make(IMAGE);
     let before = fs::read(IMAGE).unwrap();
     rescue(&[
         "--read-only",
@@ -82,8 +83,8 @@ fn image() {
     .run()
     .code(101)
     .stderr_has("is free (checked)");
-    assert!(names("/").contains("made"));
-    assert!(!names("/usr/sbin").contains("policy"));
+    assert!(names(IMAGE, "/").contains("made"));
+    assert!(!names(IMAGE, "/usr/sbin").contains("policy"));
     assert!(records().is_empty());
     // What -n prints is what opens it.
     newroot(["-n", "rescue", IMAGE, "--", "ls"])
@@ -94,14 +95,15 @@ fn image() {
 }
 
 fn menu() {
-    make();
+    const IMAGE: &str = "/tmp/web03-menu.img";
+    make(IMAGE);
     let tmux = Tmux::start();
     let binary = std::env::var("NEWROOT_BIN").unwrap();
     tmux.line(&format!("clear; {binary} rescue {IMAGE}"));
     let screen = tmux.wait_for_last_line("Choice:");
     for part in [
         "web03, Debian 12, open READ-ONLY. Nothing changed yet.",
-        "/  web03.img ext4     /data  MISSING",
+        "/  web03-menu.img ext4     /data  MISSING",
         "WARN  /data is not mounted",
     ] {
         assert!(screen.contains(part), "{part:?}\n{screen}");
@@ -118,12 +120,13 @@ fn menu() {
     tmux.line("finish");
     let screen = tmux.wait_for_last_line("outer$");
     assert!(screen.contains("is free (checked)"), "{screen}");
-    assert!(names("/").contains("made"));
+    assert!(names(IMAGE, "/").contains("made"));
     assert!(records().is_empty());
 }
 
 fn killed() {
-    make();
+    const IMAGE: &str = "/tmp/web03-killed.img";
+    make(IMAGE);
     let mut dead = 0;
     for number in 0_u64..40 {
         let run = rescue(&["--read-write", IMAGE, "--", "sh", "-c", "sleep 0.05"]);
@@ -134,11 +137,11 @@ fn killed() {
         dead += usize::from(!records().is_empty());
         newroot(["cleanup"]).run().code(0);
         assert!(records().is_empty(), "{number}: {:?}", records());
-        assert!(!names("/usr/sbin").contains("policy"), "{number}");
+        assert!(!names(IMAGE, "/usr/sbin").contains("policy"), "{number}");
         // A blkid that newroot had started may live a little longer, and holds its loop device.
         crate::enter::until("no loop device is left", || {
             let loops = Command::new("losetup").arg("-a").output().unwrap();
-            !String::from_utf8_lossy(&loops.stdout).contains("web03.img")
+            !String::from_utf8_lossy(&loops.stdout).contains(IMAGE)
         });
     }
     assert!(dead > 10, "hit while it ran: {dead}");
