@@ -10,6 +10,7 @@ mod enter;
 mod exec;
 mod export;
 mod jail;
+mod lent;
 mod look;
 mod profile;
 mod ps;

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{BindSource, Command, FileOp, Mode, MountOp, Op, Place, ProcessOp, Step};
-use crate::model::{HostPath, Kind, MountFlags, RootPath};
+use crate::model::{HostPath, Kind, LENT, MountFlags, RootPath};
 
 /// The directories that get a mount of ours.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "run"];
@@ -100,6 +100,8 @@ pub struct Facts {
     pub writable_sys: bool,
     /// `--bind`, in order.
     pub binds: Vec<Bind>,
+    /// Lent tools: the steps that fill their tmpfs, which the supervisor does before.
+    pub lent: Option<Vec<Step>>,
     /// What runs.
     pub command: Command,
 }
@@ -113,6 +115,9 @@ pub enum PlanError {
     /// A `--bind` of a file onto a directory, or the other way round.
     #[error("{0} and {1} are not both directories or both files")]
     Mixed(HostPath, RootPath),
+    /// Lent tools with a /run of the user's own.
+    #[error("the lent tools are in /run, where something else is bound")]
+    LentWithoutRun,
 }
 
 /// The steps, and what somebody should know about them.
@@ -132,6 +137,7 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
     let mut plan = Builder {
         facts,
         ops: Vec::new(),
+        lent_at: None,
         notes: Vec::new(),
     };
     let skeleton = skeleton::missing(facts);
@@ -144,6 +150,7 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
     plan.kernel();
     device::build(&mut plan);
     plan.run();
+    plan.lent()?;
     plan.resolver();
     for bind in &facts.binds {
         plan.bind(bind, !skeleton.is_empty())?;
@@ -154,6 +161,8 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
 struct Builder<'f> {
     facts: &'f Facts,
     ops: Vec<Op>,
+    /// Before which of `ops` the lent tools' tmpfs is filled.
+    lent_at: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -251,6 +260,30 @@ impl Builder<'_> {
         }
     }
 
+    /// In our own /run, so nothing is left in the root.
+    fn lent(&mut self) -> Result<(), PlanError> {
+        if self.facts.lent.is_none() {
+            return Ok(());
+        }
+        if self.is_taken("/run") {
+            return Err(PlanError::LentWithoutRun);
+        }
+        let user = self.facts.command.user.as_ref();
+        // A newroot that runs inside keeps its records here, and wants the place for itself.
+        let mode = if user.is_none_or(|user| user.uid == 0) {
+            0o700
+        } else {
+            0o711
+        };
+        self.directory(RootPath::new(LENT).parent().as_path(), mode);
+        self.directory(LENT, 0o755);
+        self.mount(MountOp::Lent {
+            target: RootPath::new(LENT),
+        });
+        self.lent_at = Some(self.ops.len());
+        Ok(())
+    }
+
     fn resolver(&mut self) {
         match &self.facts.resolver {
             Resolver::Leave(note) => self.notes.extend(note.clone()),
@@ -337,7 +370,14 @@ impl Builder<'_> {
             Place::Session,
             Op::Process(ProcessOp::Namespaces { user }),
         )];
-        steps.extend(self.ops.into_iter().map(|op| step(Place::Payload, op)));
+        let (before, after) = self.ops.split_at(self.lent_at.unwrap_or_default());
+        let payload = |ops: &[Op]| -> Vec<Step> {
+            let ops = ops.iter().cloned();
+            ops.map(|op| step(Place::Payload, op)).collect()
+        };
+        steps.extend(payload(before));
+        steps.extend(self.facts.lent.iter().flatten().cloned());
+        steps.extend(payload(after));
         let new_root = ProcessOp::NewRoot {
             mode,
             shell_can_pivot,

@@ -11,7 +11,7 @@ pub mod scan;
 mod table;
 
 pub use progress::Progress;
-pub use report::{explain_panics, usage_error};
+pub use report::{explain_panics, fatal, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 pub use table::table;
 

@@ -38,7 +38,7 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
         return 125;
     }
     let wire = &inherited.wire;
-    let mut mounting = Mounting::new(entry.root);
+    let mut mounting = Mounting::new(entry.root, entry.lent);
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     let old = OldRoot::read();
     for (place, step) in entry.steps.iter().enumerate() {
