@@ -4,13 +4,16 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+pub mod menu;
 mod progress;
+mod prompt;
 mod report;
 mod sanitize;
 pub mod scan;
 mod table;
 
 pub use progress::Progress;
+pub use prompt::Line;
 pub use report::{explain_panics, fatal, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 pub use table::table;
@@ -41,7 +44,10 @@ impl Ui {
     #[must_use]
     pub fn new(globals: &Globals) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let plain = globals.plain || dumb || std::env::var_os("NEWROOT_PLAIN").is_some();
+        let plain = globals.plain
+            || dumb
+            || std::env::var_os("NEWROOT_PLAIN").is_some()
+            || prompt::is_serial();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colored = |terminal: bool| match globals.color {
             ColorChoice::Always => true,

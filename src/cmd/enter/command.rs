@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::cmd::look::{Found, explain, look, with_separate_usr};
+use crate::cmd::look::{Found, explain, look, with_lent, with_separate_usr};
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, Kind, RootPath};
 use crate::plan::lent::Offer;
@@ -300,12 +300,15 @@ fn shell(
     }
     Err(match first {
         Some(obstacle) => explain(&obstacle, tree, root).into(),
-        None => with_separate_usr(
-            Failure::new(
-                format!("cannot start a shell in {root}"),
-                "there is none in it",
+        None => with_lent(
+            with_separate_usr(
+                Failure::new(
+                    format!("cannot start a shell in {root}"),
+                    "there is none in it",
+                ),
+                tree,
+                root,
             ),
-            tree,
             root,
         )
         .detail(format!("looked for {}, bash, sh and busybox", person.shell))
