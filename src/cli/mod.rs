@@ -8,6 +8,7 @@ pub mod completions;
 pub mod enter;
 pub mod export;
 pub mod jail;
+pub mod open;
 pub mod profile;
 pub mod scan;
 pub mod sessions;

@@ -19,7 +19,7 @@ use super::lent::Lending;
 use crate::cli::Globals;
 use crate::cli::enter::{EnterArgs, EntryOptions};
 use crate::error::Exit;
-use crate::exec::enter::{Entry, Namespaces, RootDirectory};
+use crate::exec::enter::{Entry, InitRoot, Namespaces, RootDirectory};
 use crate::exec::enter::{run as supervise, unshare};
 use crate::model::{BindEntry, HostPath};
 use crate::plan::{self, Step};
@@ -38,6 +38,8 @@ pub(super) struct Asked<'a> {
     pub(super) given: &'a [(OsString, OsString)],
     /// Binds of the jail; an option for the same place wins.
     pub(super) binds: &'a [BindEntry],
+    /// What a rescue has besides.
+    pub(super) rescue: Option<&'a plan::enter::rescue::Rescue>,
     /// What the prompt calls it.
     pub(super) name: &'a Path,
     pub(super) privileged: bool,
@@ -78,6 +80,7 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         words: &jail.command,
         given: &jail.environment,
         binds: &jail.binds,
+        rescue: None,
         name: root.path.as_path(),
         privileged,
         lent: lending.as_ref(),
@@ -143,6 +146,7 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
             user: options.user.as_deref(),
             env: &options.env,
             given: asked.given,
+            first_in_path: asked.rescue.map(|_| plan::enter::rescue::PROGRAMS),
             name: asked.name,
             directory: options.workdir.as_deref(),
             privileged: asked.privileged,
@@ -151,6 +155,7 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
     )?;
     facts.lent = asked.lent.map(Lending::steps);
     facts.command = chosen.command;
+    facts.rescue = asked.rescue.cloned();
     let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
     Ok(Ready {
         plan,
@@ -170,6 +175,7 @@ pub(super) fn visit(
         steps: visited.steps,
         lent: visited.lent,
         ends_on_hangup: visited.is_shell,
+        init: InitRoot::Program,
     };
     let steps = entry.steps.clone();
     let outcome = supervise(entry, visited.namespaces, &mut live, &mut report::Shown(ui));

@@ -12,6 +12,7 @@ mod export;
 mod jail;
 mod lent;
 mod look;
+mod open;
 mod profile;
 mod ps;
 mod scan;

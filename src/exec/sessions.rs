@@ -118,7 +118,7 @@ fn undo(item: &Item, record: &Record) -> Fate {
         Item::MountPoint { path } => remove_mount_point(path),
         Item::Namespace { mount, devices } => {
             let holders = find_holders(&Traces {
-                mount_namespace: Some(*mount),
+                mount_namespaces: vec![*mount],
                 devices: devices.clone(),
             });
             if holders.is_empty() {

@@ -5,6 +5,7 @@
 //! bound into it: see [`MountOp::Skeleton`].
 
 mod device;
+pub mod rescue;
 mod skeleton;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use super::{BindSource, Command, FileOp, Mode, MountOp, Op, Place, ProcessOp, Step};
 use crate::model::{HostPath, Kind, LENT, MountFlags, RootPath};
+use rescue::Rescue;
 
 /// The directories that get a mount of ours.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "run"];
@@ -102,6 +104,8 @@ pub struct Facts {
     pub binds: Vec<Bind>,
     /// Lent tools: the steps that fill their tmpfs, which the supervisor does before.
     pub lent: Option<Vec<Step>>,
+    /// What a rescue has besides.
+    pub rescue: Option<Rescue>,
     /// What runs.
     pub command: Command,
 }
@@ -147,11 +151,15 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
         plan.notes.push(skeleton::note(&skeleton));
         skeleton::build(&mut plan);
     }
+    if facts.rescue.as_ref().is_some_and(|rescue| rescue.read_only) {
+        plan.mount(MountOp::ReadOnly);
+    }
     plan.kernel();
     device::build(&mut plan);
     plan.run();
     plan.lent()?;
     plan.resolver();
+    rescue::build(&mut plan);
     for bind in &facts.binds {
         plan.bind(bind, !skeleton.is_empty())?;
     }
@@ -222,8 +230,13 @@ impl Builder<'_> {
         }
         self.mount(new("sysfs", "sysfs", flags, "/sys"));
         if self.facts.efi_variables {
-            // Never writable: a wrong write bricks machines.
-            let flags = MountFlags::INERT.read_only();
+            // A wrong write bricks machines: writable only while a boot loader is repaired.
+            let writable = |rescue: &Rescue| rescue.writable_efi;
+            let flags = if self.facts.rescue.as_ref().is_some_and(writable) {
+                MountFlags::INERT
+            } else {
+                MountFlags::INERT.read_only()
+            };
             self.mount(new(
                 "efivarfs",
                 "efivarfs",
@@ -247,7 +260,9 @@ impl Builder<'_> {
             new("tmpfs", "newroot", flags, "/run"),
             &[("mode", "755")],
         ));
-        self.directory("/run/lock", 0o1777);
+        if !rescue::has_host_lock(self.facts) {
+            self.directory("/run/lock", 0o1777);
+        }
         if self.facts.udev {
             self.directory("/run/udev", 0o755);
             self.mount(MountOp::Bind {
@@ -270,11 +285,8 @@ impl Builder<'_> {
         }
         let user = self.facts.command.user.as_ref();
         // A newroot that runs inside keeps its records here, and wants the place for itself.
-        let mode = if user.is_none_or(|user| user.uid == 0) {
-            0o700
-        } else {
-            0o711
-        };
+        let is_roots = self.facts.rescue.is_none() && user.is_none_or(|user| user.uid == 0);
+        let mode = if is_roots { 0o700 } else { 0o755 };
         self.directory(RootPath::new(LENT).parent().as_path(), mode);
         self.directory(LENT, 0o755);
         self.mount(MountOp::Lent {
@@ -364,11 +376,12 @@ impl Builder<'_> {
             base: self.facts.root.clone(),
         };
         let user = !self.facts.privileged;
+        let apart = self.facts.rescue.is_some();
         let mode = self.facts.mode;
         let shell_can_pivot = self.facts.shell_can_pivot;
         let mut steps = vec![step(
             Place::Session,
-            Op::Process(ProcessOp::Namespaces { user }),
+            Op::Process(ProcessOp::Namespaces { user, apart }),
         )];
         let (before, after) = self.ops.split_at(self.lent_at.unwrap_or_default());
         let payload = |ops: &[Op]| -> Vec<Step> {

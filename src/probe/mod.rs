@@ -9,6 +9,7 @@ pub mod block;
 pub mod boot;
 pub mod btrfs;
 pub mod busy;
+pub mod cmdline;
 pub mod cpu;
 pub mod crypttab;
 pub mod fstab;

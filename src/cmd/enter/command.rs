@@ -27,6 +27,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) env: &'a [OsString],
     /// A profile's environment.
     pub(crate) given: &'a [(OsString, OsString)],
+    /// A directory that comes first in PATH.
+    pub(crate) first_in_path: Option<&'a str>,
     /// What the prompt calls the root; its last part counts.
     pub(crate) name: &'a Path,
     /// `--workdir`.
@@ -75,6 +77,7 @@ pub(crate) fn choose(
             is_root: person.credentials.uid == 0,
             knows_terminal: &|name| knows_terminal(tree, name),
             knows_locale: &|name| knows_locale(tree, name),
+            first_in_path: wanted.first_in_path,
             label: label(wanted.name.file_name().unwrap_or_default()),
             interactive,
             given: &given,

@@ -92,6 +92,7 @@ pub(crate) fn gather(
         writable_sys: options.sys_rw,
         binds,
         lent: None,
+        rescue: None,
         command: Command::default(),
     })
 }

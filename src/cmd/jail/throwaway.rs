@@ -109,6 +109,7 @@ fn attempt(
         words: command,
         given: &given,
         binds: &content.binds,
+        rescue: None,
         name: Path::new(NAME),
         privileged,
         lent: None,
@@ -139,7 +140,7 @@ fn frame(user: bool, steps: Vec<Step>) -> Vec<Step> {
     let base = HostPath::new(SHOWN);
     let (flags, mode) = tmpfs();
     let first = [
-        Op::Process(ProcessOp::Namespaces { user }),
+        Op::Process(ProcessOp::Namespaces { user, apart: false }),
         Op::Mount(MountOp::New {
             fstype: "tmpfs",
             source: "newroot",

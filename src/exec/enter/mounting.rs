@@ -72,6 +72,13 @@ impl Mounting {
         match op {
             MountOp::Tree => self.take_tree(),
             MountOp::Skeleton => self.make_skeleton(),
+            MountOp::ReadOnly => self.forbid_writing(),
+            MountOp::HostTree => {
+                let root = sys::fs::open_directory_path(CWD, Path::new("/"))
+                    .map_err(|error| failed_open(Path::new("/"), &error))?;
+                self.tree = Some(InRoot::from_fd(root));
+                Ok(Deed::default())
+            }
             MountOp::New {
                 fstype,
                 source,
@@ -111,6 +118,10 @@ impl Mounting {
                 root.handle(path)
                     .map_err(|error| failed_open(path.as_path(), &error))
             }
+            BindSource::Tree(path) => self
+                .tree()?
+                .handle(path)
+                .map_err(|error| failed_open(path.as_path(), &error)),
         }
     }
 
@@ -184,6 +195,26 @@ impl Mounting {
             device: Some(device),
             note: None,
         })
+    }
+
+    /// Each mount of the tree by itself where the kernel cannot do all at once (before 5.12).
+    fn forbid_writing(&self) -> SysResult<Deed> {
+        let tree = self.tree()?;
+        match mount::forbid(tree.fd(), MountFlags::default().read_only(), true) {
+            Err(error) if mount::is_absent(&error) => {
+                for line in mount_table()? {
+                    let place = tree.handle(&RootPath::new(&line.point));
+                    let is_inside = place.as_ref().is_ok_and(|place| {
+                        device_of(place).is_ok_and(|device| device == line.device)
+                    });
+                    if let (true, Ok(place)) = (is_inside, place) {
+                        legacy::make_read_only(place)?;
+                    }
+                }
+            }
+            done => done?,
+        }
+        Ok(Deed::default())
     }
 
     fn make(

@@ -20,6 +20,7 @@ fn facts() -> Facts {
         writable_sys: false,
         binds: Vec::new(),
         lent: None,
+        rescue: None,
         command: Command {
             program: b"/bin/sh".to_vec(),
             arguments: vec!["sh".into()],
