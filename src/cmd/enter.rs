@@ -71,10 +71,7 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     let privileged = sys::process::may_mount();
     let root = facts::open(&args.root)?;
     let jail = jail::read(&root.tree, &args.command);
-    let lending = args
-        .lent
-        .then(|| Lending::gather(&root.path))
-        .transpose()?;
+    let lending = args.lent.then(|| Lending::gather(&root.path)).transpose()?;
     let asked = Asked {
         options: &args.entry,
         words: &jail.command,

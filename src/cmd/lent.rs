@@ -7,7 +7,7 @@ use std::path::Path;
 use super::jail::{self, Content};
 use crate::elf::{Closure, Engine, Object, ProgramKind};
 use crate::error::Failure;
-use crate::exec::{Files, Silent, apply, UndoStack};
+use crate::exec::{Files, Silent, UndoStack, apply};
 use crate::model::{HostPath, Kind, MountFlags, Request, RootPath};
 use crate::plan::lent::{Facts, LentPlan, Loader, Offer, Start, Tool, plan};
 use crate::plan::{Source, Step};
@@ -157,7 +157,9 @@ fn newroot() -> anyhow::Result<(Source, u64)> {
     let meta = Host
         .stat(&path)
         .map_err(|error| cannot(format!("{path}: {}", sys::describe(sys::errno_of(&error)))))?;
-    let kind = Engine::new(&Host).closure(&path).map(|closure| closure.kind);
+    let kind = Engine::new(&Host)
+        .closure(&path)
+        .map(|closure| closure.kind);
     if !matches!(kind, Ok(ProgramKind::Static)) {
         return Err(cannot(String::from(
             "this newroot is no static program, and could not start where no libraries are",

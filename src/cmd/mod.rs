@@ -12,6 +12,7 @@ mod export;
 mod jail;
 mod lent;
 mod look;
+mod menu;
 mod open;
 mod profile;
 mod ps;
@@ -32,6 +33,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
     let ui = Ui::new(&invocation.globals);
     let globals = &invocation.globals;
     let done = match invocation.verb {
+        Verb::Menu => menu::run(globals, &ui),
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),

@@ -105,7 +105,8 @@ fn execute(call: &LentCall) -> SysError {
 /// The table says what is executed: it must be root's alone.
 fn read_table() -> Result<LentTable, String> {
     let path = RootPath::new(PathBuf::from(LENT).join(LENT_TABLE));
-    let failed = |error: std::io::Error| format!("{path}: {}", sys::describe(sys::errno_of(&error)));
+    let failed =
+        |error: std::io::Error| format!("{path}: {}", sys::describe(sys::errno_of(&error)));
     let file = Host.open(&path).map_err(failed)?;
     let meta = file.meta().map_err(failed)?;
     if !is_trusted(&meta) {

@@ -135,11 +135,7 @@ impl LentTable {
 
     /// The tool that runs a script, and its words up to the script: as the kernel splits the
     /// line, everything after the first word is one argument.
-    fn interpreter(
-        &self,
-        script: &str,
-        line: &[u8],
-    ) -> Result<(String, Vec<OsString>), LentError> {
+    fn interpreter(&self, script: &str, line: &[u8]) -> Result<(String, Vec<OsString>), LentError> {
         let text = String::from_utf8_lossy(line);
         let text = text.strip_prefix("#!").unwrap_or("/bin/sh").trim();
         let (path, argument) = match text.split_once([' ', '\t']) {
@@ -172,9 +168,13 @@ impl LentStart {
             // The root's ld.so.cache names the root's libraries.
             words.push("--inhibit-cache".into());
         }
-        words.extend([OsStr::new("--library-path"), OsStr::new(&self.library_path)].map(Into::into));
+        words
+            .extend([OsStr::new("--library-path"), OsStr::new(&self.library_path)].map(Into::into));
         if self.is_glibc && !self.ignored_rpaths.is_empty() {
-            words.extend(["--inhibit-rpath".into(), self.ignored_rpaths.join(":").into()]);
+            words.extend([
+                "--inhibit-rpath".into(),
+                self.ignored_rpaths.join(":").into(),
+            ]);
         }
         words.push(program.into());
         words.extend(arguments);
@@ -208,7 +208,12 @@ mod tests {
             ("bash", dynamic("/l/bash", 0)),
             ("musl", dynamic("/l/musl", 1)),
             ("old", dynamic("/l/old", 2)),
-            ("static", LentTool::Static { program: "/l/static".into() }),
+            (
+                "static",
+                LentTool::Static {
+                    program: "/l/static".into(),
+                },
+            ),
             ("ldd", script("/l/ldd")),
             ("loop", script("/l/loop")),
             ("stray", script("/l/stray")),

@@ -245,10 +245,13 @@ fn table(tools: &[Tool]) -> LentTable {
 }
 
 fn index(starts: &mut Vec<LentStart>, start: LentStart) -> usize {
-    starts.iter().position(|known| *known == start).unwrap_or_else(|| {
-        starts.push(start);
-        starts.len() - 1
-    })
+    starts
+        .iter()
+        .position(|known| *known == start)
+        .unwrap_or_else(|| {
+            starts.push(start);
+            starts.len() - 1
+        })
 }
 
 /// Where any tool's libraries are, by loader: plugins that are loaded later are there, too.
@@ -333,7 +336,10 @@ fn offer(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
         let text = [LENT.as_bytes(), b"/root", path.as_bytes()].concat();
         Some(OsString::from_vec(text))
     };
-    for (name, end) in [("OPENSSL_MODULES", "/ossl-modules"), ("MAGIC", "/magic.mgc")] {
+    for (name, end) in [
+        ("OPENSSL_MODULES", "/ossl-modules"),
+        ("MAGIC", "/magic.mgc"),
+    ] {
         environment.extend(named(end).map(|path| (name.into(), path)));
     }
     Offer {

@@ -28,6 +28,7 @@ pub mod peek;
 pub mod roots;
 pub mod scan;
 pub mod superblock;
+pub mod surroundings;
 pub mod system;
 pub mod target;
 pub mod user_namespaces;

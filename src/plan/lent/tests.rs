@@ -89,7 +89,11 @@ fn each_tool_is_newroot_by_another_name() {
 #[test]
 fn libraries_of_the_tool_come_first_then_those_of_the_others() {
     let tools = vec![
-        tool("a", "/usr/bin/a", loader(&["/usr/lib/x", "/usr/lib/a:b"], true)),
+        tool(
+            "a",
+            "/usr/bin/a",
+            loader(&["/usr/lib/x", "/usr/lib/a:b"], true),
+        ),
         tool("b", "/usr/bin/b", loader(&["/usr/lib/b"], true)),
         tool("a", "/bin/other", Start::Static),
     ];
@@ -118,7 +122,11 @@ fn without_argv0_the_path_carries_the_name() {
 #[test]
 fn absolute_links_stay_among_the_lent_files() {
     let table = [
-        ("/usr/bin/awk", "/etc/alternatives/awk", "../../etc/alternatives/awk"),
+        (
+            "/usr/bin/awk",
+            "/etc/alternatives/awk",
+            "../../etc/alternatives/awk",
+        ),
         ("/lib", "/usr/lib", "usr/lib"),
         ("/a/root", "/", "../"),
         ("/usr/bin/sh", "dash", "dash"),
@@ -147,16 +155,26 @@ fn the_environment_names_what_is_lent() {
         let found = offer.environment.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.to_str().unwrap().to_owned())
     };
-    assert!(value("PATH").unwrap().starts_with("/run/newroot/lent/bin:/usr/local/sbin"));
+    assert!(
+        value("PATH")
+            .unwrap()
+            .starts_with("/run/newroot/lent/bin:/usr/local/sbin")
+    );
     assert_eq!(value("SHELL").unwrap(), "/run/newroot/lent/bin/bash");
     let terminfo = "/run/newroot/lent/root/lib/terminfo";
     assert_eq!(value("TERMINFO_DIRS").unwrap(), terminfo);
-    assert_eq!(value("LOCPATH").unwrap(), "/run/newroot/lent/root/usr/lib/locale");
+    assert_eq!(
+        value("LOCPATH").unwrap(),
+        "/run/newroot/lent/root/usr/lib/locale"
+    );
     let modules = "/run/newroot/lent/root/usr/lib/x/ossl-modules";
     assert_eq!(value("OPENSSL_MODULES").unwrap(), modules);
     assert_eq!(value("MAGIC"), None);
     assert_eq!(offer.shell, ["bash", "--norc"]);
-    assert_eq!(offer.path("sh").unwrap(), RootPath::new("/run/newroot/lent/bin/sh"));
+    assert_eq!(
+        offer.path("sh").unwrap(),
+        RootPath::new("/run/newroot/lent/bin/sh")
+    );
     assert_eq!(offer.path("vi"), None);
 }
 

@@ -41,16 +41,29 @@ fn broken() -> PathBuf {
     for name in ["bin", "lib", "lib64"] {
         symlink(format!("usr/{name}"), root.join(name)).unwrap();
     }
-    for (from, to) in [("bin", "bin"), ("lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")] {
+    for (from, to) in [
+        ("bin", "bin"),
+        ("lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"),
+    ] {
         for entry in std::fs::read_dir(plain.join(from)).unwrap() {
             let entry = entry.unwrap();
-            std::fs::copy(entry.path(), root.join("usr").join(to).join(entry.file_name())).unwrap();
+            std::fs::copy(
+                entry.path(),
+                root.join("usr").join(to).join(entry.file_name()),
+            )
+            .unwrap();
         }
     }
     std::fs::copy("/lib64/ld-linux-x86-64.so.2", root.join(REAL_LOADER)).unwrap();
-    symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", root.join(LOADER)).unwrap();
+    symlink(
+        "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+        root.join(LOADER),
+    )
+    .unwrap();
     std::fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/bash\n").unwrap();
-    enter(&["/mnt/d", "bash", "-c", "cat /etc/passwd"]).run().code(0);
+    enter(&["/mnt/d", "bash", "-c", "cat /etc/passwd"])
+        .run()
+        .code(0);
     std::fs::remove_file(root.join(LIBC)).unwrap();
     std::fs::remove_file(root.join(REAL_LOADER)).unwrap();
     root
@@ -91,7 +104,10 @@ fn maps() {
         .lines()
         .filter_map(|line| line.find('/').map(|at| &line[at..]))
         .collect();
-    assert!(files.iter().any(|file| file.ends_with("libc.so.6")), "{files:?}");
+    assert!(
+        files.iter().any(|file| file.ends_with("libc.so.6")),
+        "{files:?}"
+    );
     for file in files {
         assert!(file.starts_with(LENT), "{file}");
     }
@@ -108,11 +124,17 @@ fn scripts() {
     assert!(run("ldd --version").starts_with("ldd ("));
     // env looks the program up in PATH, find executes it, tar and dpkg-deb start others.
     assert_eq!(run("env -u X echo a"), "a\n");
-    assert_eq!(run("find /etc -name passwd -exec basename {} +"), "passwd\n");
+    assert_eq!(
+        run("find /etc -name passwd -exec basename {} +"),
+        "passwd\n"
+    );
     assert_eq!(run("printf b | gzip | gunzip"), "b");
     // The name that a program of many names was called by.
     assert_eq!(run("exec -a other bash -c 'echo $0'"), "other\n");
-    assert_eq!(run("test -x $SHELL && echo $SHELL"), "/run/newroot/lent/bin/bash\n");
+    assert_eq!(
+        run("test -x $SHELL && echo $SHELL"),
+        "/run/newroot/lent/bin/bash\n"
+    );
     // A pipe that nobody reads ends its writer.
     assert_eq!(run("yes | head -n 1; echo ${PIPESTATUS[0]}"), "y\n141\n");
     let status = enter(&["--lent", "/mnt/d", "bash", "-c", "exit 7"]).run();
@@ -134,14 +156,21 @@ fn no_accident() {
     std::fs::create_dir_all("/tmp/run/newroot/lent/bin").unwrap();
     for name in ["/tmp/ls", "/tmp/run/newroot/lent/bin/ls"] {
         std::fs::copy(&binary, name).unwrap();
-        let output = std::process::Command::new(name).arg("--version").output().unwrap();
+        let output = std::process::Command::new(name)
+            .arg("--version")
+            .output()
+            .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.starts_with("newroot "), "{name}: {text}");
     }
     // In the place itself, a table that others may write is not believed.
     std::fs::create_dir_all("/run/newroot/lent/bin").unwrap();
     std::fs::copy(&binary, "/run/newroot/lent/bin/ls").unwrap();
-    let run = || std::process::Command::new("/run/newroot/lent/bin/ls").output().unwrap();
+    let run = || {
+        std::process::Command::new("/run/newroot/lent/bin/ls")
+            .output()
+            .unwrap()
+    };
     let output = run();
     assert_eq!(output.status.code(), Some(126));
     let text = String::from_utf8(output.stderr).unwrap();
