@@ -118,6 +118,8 @@ fn ways_out() {
         tmux.wait_for_last_line("Choice:");
     }
     tmux.keys(&["C-c"]);
+    tmux.wait_for_last_line("outer$");
+    tmux.line("echo status=$?");
     tmux.wait_for("status=130");
 }
 
