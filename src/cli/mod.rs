@@ -7,6 +7,7 @@ pub mod closure;
 pub mod completions;
 pub mod enter;
 pub mod export;
+pub mod features;
 pub mod jail;
 pub mod open;
 pub mod profile;
@@ -77,6 +78,8 @@ pub enum Verb {
     Enter(enter::EnterArgs),
     /// `scan`
     Scan(scan::ScanArgs),
+    /// `features`
+    Features(features::FeaturesArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -117,6 +120,7 @@ const VERBS: &[Entry] = &[
     entry!("jail", None, jail::JailArgs, Verb::Jail),
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
+    entry!("features", None, features::FeaturesArgs, Verb::Features),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

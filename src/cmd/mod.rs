@@ -9,6 +9,7 @@ mod completions;
 mod enter;
 mod exec;
 mod export;
+mod features;
 mod jail;
 mod lent;
 mod look;
@@ -38,6 +39,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
+        Verb::Features(args) => features::run(&args, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

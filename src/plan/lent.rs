@@ -161,7 +161,8 @@ fn inside(files: &BTreeMap<RootPath, Wanted>) -> BTreeMap<RootPath, Wanted> {
     for (path, wanted) in &mut files {
         let entry = &mut wanted.entry;
         if let Some(Text(target)) = entry.target.as_mut().filter(|it| it.0.starts_with(b"/")) {
-            let up = path.parent().relative().components().count();
+            // The root directory is the first component.
+            let up = path.parent().as_path().components().count() - 1;
             let text = [b"../".repeat(up).as_slice(), target[1..].as_ref()].concat();
             *target = if text.is_empty() { b".".to_vec() } else { text };
         }

@@ -12,6 +12,7 @@ pub mod busy;
 pub mod cmdline;
 pub mod cpu;
 pub mod crypttab;
+pub mod features;
 pub mod fstab;
 pub mod hibernate;
 pub mod inventory;

@@ -14,6 +14,7 @@ mod binary;
 mod disk;
 mod enter;
 mod export;
+mod features;
 mod fixture;
 mod holder;
 mod jail;
@@ -42,6 +43,7 @@ fn all() -> Vec<Trial> {
         binary::trials(),
         enter::trials(),
         export::trials(),
+        features::trials(),
         jail::trials(),
         menu::trials(),
         scan::trials(),
