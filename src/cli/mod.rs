@@ -11,6 +11,7 @@ pub mod features;
 pub mod jail;
 pub mod open;
 pub mod profile;
+pub mod rescue;
 pub mod scan;
 pub mod sessions;
 pub mod setup;
@@ -80,6 +81,8 @@ pub enum Verb {
     Scan(scan::ScanArgs),
     /// `features`
     Features(features::FeaturesArgs),
+    /// `rescue`
+    Rescue(rescue::RescueArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -121,6 +124,7 @@ const VERBS: &[Entry] = &[
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
     entry!("features", None, features::FeaturesArgs, Verb::Features),
+    entry!("rescue", None, rescue::RescueArgs, Verb::Rescue),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

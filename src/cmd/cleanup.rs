@@ -81,6 +81,11 @@ fn preview(dead: &[Entry], ui: &Ui) -> anyhow::Result<Exit> {
                 Item::Mapping { name } => {
                     format!("cryptsetup close {}\n", shell_quote(name))
                 }
+                Item::TargetFile { source, inside, .. } => format!(
+                    "# on {}, if it is as newroot made it: rm {}\n",
+                    shell_quote(source),
+                    shell_quote(inside)
+                ),
                 Item::Namespace { mount, .. } => {
                     format!("lsns {mount}  # who still holds the mount namespace\n")
                 }

@@ -8,8 +8,10 @@ mod jail;
 mod report;
 
 pub(super) use command::{Wanted, choose};
+pub(super) use facts::open;
+pub(super) use failure::enter as entry_failure;
 pub(super) use failure::namespaces as namespaces_failure;
-pub(super) use report::{Shown, describe, report_visit};
+pub(super) use report::{Shown, describe, exit, report_visit, write_status};
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

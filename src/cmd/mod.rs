@@ -17,6 +17,7 @@ mod menu;
 mod open;
 mod profile;
 mod ps;
+mod rescue;
 mod scan;
 mod sessions;
 mod setup;
@@ -40,6 +41,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Features(args) => features::run(&args, &ui),
+        Verb::Rescue(args) => rescue::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

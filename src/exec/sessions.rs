@@ -127,6 +127,7 @@ fn undo(item: &Item, record: &Record) -> Fate {
                 Fate::Held(holders)
             }
         }
+        Item::TargetFile { .. } => super::target_file::undo(item),
         Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
             Fate::Nothing
         }

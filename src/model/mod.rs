@@ -20,5 +20,5 @@ pub use manifest::{
 pub use meta::{FileId, Kind, Meta};
 pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
 pub use path::{HostPath, RootPath};
-pub use shell::shell_word;
+pub use shell::{shell_text, shell_word};
 pub use size::Bytes;

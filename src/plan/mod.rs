@@ -12,6 +12,7 @@ pub mod lent;
 pub mod look;
 mod mount;
 mod op;
+pub mod outside;
 mod process;
 mod script;
 

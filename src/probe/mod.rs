@@ -22,6 +22,7 @@ pub mod loops;
 pub mod lvm;
 pub mod md;
 pub mod mountinfo;
+pub mod network;
 pub mod osrelease;
 mod packages;
 pub mod partitions;

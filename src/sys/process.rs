@@ -265,3 +265,30 @@ fn failed(
 ) -> SysError {
     SysError::new(call, arguments, Errno::from_raw_os_error(errno as i32))
 }
+
+/// How a machine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEnd {
+    /// It starts again.
+    Restart,
+    /// Without power.
+    PowerOff,
+    /// With power.
+    Halt,
+}
+
+/// sync(2) and reboot(2).
+///
+/// # Errors
+/// EPERM without CAP_SYS_BOOT.
+pub fn end_machine(how: MachineEnd) -> SysResult<()> {
+    use rustix::system::RebootCommand;
+    let command = match how {
+        MachineEnd::Restart => RebootCommand::Restart,
+        MachineEnd::PowerOff => RebootCommand::PowerOff,
+        MachineEnd::Halt => RebootCommand::Halt,
+    };
+    rustix::fs::sync();
+    rustix::system::reboot(command)
+        .map_err(|errno| SysError::new("reboot", format_args!("{how:?}"), errno))
+}

@@ -20,6 +20,8 @@ pub use sanitize::{escape, escape_bytes, shell_quote};
 pub use table::table;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::cli::{ColorChoice, Globals};
 use crate::error::Exit;
@@ -31,6 +33,7 @@ pub struct Ui {
     color_out: bool,
     plain: bool,
     assume_yes: bool,
+    mind: Option<Arc<OwnedFd>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +70,16 @@ impl Ui {
             color_out: colored(io::stdout().is_terminal()),
             plain,
             assume_yes: globals.yes,
+            mind: None,
         }
+    }
+
+    /// The same, and every question ends when this descriptor becomes readable: a signalfd(2) of
+    /// whoever holds signals back.
+    #[must_use]
+    pub fn minding(mut self, signals: OwnedFd) -> Self {
+        self.mind = Some(Arc::new(signals));
+        self
     }
 
     /// Whether stdout may be coloured.
@@ -128,10 +140,14 @@ impl Ui {
     /// Asks for something that must not be seen. `None` when there is no terminal to ask in.
     ///
     /// # Errors
-    /// The terminal cannot be read.
+    /// The terminal cannot be read; [`io::ErrorKind::Interrupted`] when a signal came first.
     pub fn secret(&self, prompt: &str) -> io::Result<Option<String>> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.can_ask() {
             return Ok(None);
+        }
+        if self.mind.is_some() {
+            // dialoguer cannot be interrupted by a signal that is held back.
+            return self.hidden_line(&format!("{prompt}: ")).map(Some);
         }
         let asked = dialoguer::Password::new()
             .with_prompt(escape(prompt))

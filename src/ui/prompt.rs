@@ -5,11 +5,11 @@
 //! lines are read here.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::termios::QueueSelector;
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector};
 
 use super::{Ui, escape};
 
@@ -44,12 +44,36 @@ impl Ui {
             out.write_all(escape(prompt).as_bytes())?;
             out.flush()?;
         }
-        let line = read_line(mind)?;
+        let own = self.mind.as_ref().map(AsFd::as_fd);
+        let line = read_line(mind.or(own))?;
         if line == Line::End || line == Line::Interrupted {
             // What comes next begins on a line of its own.
             self.err_line("");
         }
         Ok(line)
+    }
+
+    /// A line that is not shown while it is typed, as it is: blanks may belong to a passphrase.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Interrupted`] when a signal came, [`io::ErrorKind::UnexpectedEof`] at the
+    /// end of the input.
+    pub(super) fn hidden_line(&self, prompt: &str) -> io::Result<String> {
+        let stdin = rustix::stdio::stdin();
+        let before = rustix::termios::tcgetattr(stdin)?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        io::stderr().lock().write_all(escape(prompt).as_bytes())?;
+        rustix::termios::tcsetattr(stdin, OptionalActions::Flush, &hidden)?;
+        let own = self.mind.as_ref().map(AsFd::as_fd);
+        let line = read_bytes(own);
+        rustix::termios::tcsetattr(stdin, OptionalActions::Flush, &before)?;
+        self.err_line("");
+        match line? {
+            Bytes::Line(bytes) => String::from_utf8(bytes).map_err(io::Error::other),
+            Bytes::End => Err(io::ErrorKind::UnexpectedEof.into()),
+            Bytes::Interrupted => Err(io::ErrorKind::Interrupted.into()),
+        }
     }
 
     /// Asks a question whose yes changes something: only the typed word `yes` is one. What was
@@ -73,8 +97,23 @@ impl Ui {
     }
 }
 
-/// read(2) gives a line at a time: the terminal is in canonical mode.
 fn read_line(mind: Option<BorrowedFd<'_>>) -> io::Result<Line> {
+    Ok(match read_bytes(mind)? {
+        Bytes::Line(bytes) => Line::Text(String::from_utf8_lossy(&bytes).trim().to_owned()),
+        Bytes::End => Line::End,
+        Bytes::Interrupted => Line::Interrupted,
+    })
+}
+
+enum Bytes {
+    /// Without the newline.
+    Line(Vec<u8>),
+    End,
+    Interrupted,
+}
+
+/// read(2) gives a line at a time: the terminal is in canonical mode.
+fn read_bytes(mind: Option<BorrowedFd<'_>>) -> io::Result<Bytes> {
     let stdin = rustix::stdio::stdin();
     let mut line = Vec::new();
     let mut buffer = [0; 256];
@@ -87,10 +126,10 @@ fn read_line(mind: Option<BorrowedFd<'_>>) -> io::Result<Line> {
             Err(errno) => return Err(errno.into()),
         }
         if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
-            return Ok(Line::Interrupted);
+            return Ok(Bytes::Interrupted);
         }
         match rustix::io::read(stdin, &mut buffer) {
-            Ok(0) | Err(Errno::IO) if line.is_empty() => return Ok(Line::End),
+            Ok(0) | Err(Errno::IO) if line.is_empty() => return Ok(Bytes::End),
             Ok(0) | Err(Errno::IO) => break,
             Ok(count) => line.extend(&buffer[..count]),
             Err(Errno::INTR) => {}
@@ -100,9 +139,9 @@ fn read_line(mind: Option<BorrowedFd<'_>>) -> io::Result<Line> {
             break;
         }
     }
-    let text = String::from_utf8_lossy(&line);
-    let first = text.lines().next().unwrap_or_default();
-    Ok(Line::Text(first.trim().to_owned()))
+    let end = line.iter().position(|byte| *byte == b'\n');
+    line.truncate(end.unwrap_or(line.len()));
+    Ok(Bytes::Line(line))
 }
 
 /// Whether this is a serial line: what is drawn there is slow, and often goes to a log.

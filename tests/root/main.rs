@@ -22,6 +22,7 @@ mod leak;
 mod menu;
 #[path = "../it/support/need.rs"]
 mod need;
+mod rescue;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
@@ -46,6 +47,7 @@ fn all() -> Vec<Trial> {
         features::trials(),
         jail::trials(),
         menu::trials(),
+        rescue::trials(),
         scan::trials(),
     ]
     .concat()

@@ -135,6 +135,12 @@ fn given(wanted: Wanted<'_>) -> Vec<(OsString, OsString)> {
         let term = std::env::var_os("TERM").map(|term| (OsString::from("TERM"), term));
         all.extend(term);
         all.extend(offer.environment.iter().cloned());
+        let path = all.iter_mut().find(|(name, _)| name == "PATH");
+        if let (Some((_, value)), Some(first)) = (path, wanted.first_in_path) {
+            let mut longer = OsString::from(format!("{first}:"));
+            longer.push(&*value);
+            *value = longer;
+        }
     }
     all
 }

@@ -57,7 +57,7 @@ pub(crate) fn namespaces(error: &UserNamespaceError, what: &str) -> Failure {
         .caused_by(anyhow::anyhow!(call.to_string()))
 }
 
-pub(super) fn enter(error: EnterError, steps: &[Step], root: &HostPath) -> Failure {
+pub(crate) fn enter(error: EnterError, steps: &[Step], root: &HostPath) -> Failure {
     match error {
         EnterError::Step { step, text, errno } => {
             let what = steps.get(step).map(Step::to_string).unwrap_or_default();

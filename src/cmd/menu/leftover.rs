@@ -52,6 +52,7 @@ fn describe(item: &Item) -> String {
         }
         Item::MountPoint { path } => format!("the mount point {}", shown(path)),
         Item::Namespace { .. } => String::from("mounts that a process still holds"),
+        Item::TargetFile { path, .. } => format!("{} in a target", shown(path)),
         Item::Mapping { name } => format!("LUKS \"{name}\" still open"),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{enter, executable};
 use crate::fixture;
 use crate::need::Need;
+use crate::run::newroot;
 use crate::tmux::Tmux;
 use crate::trial::Trial;
 
@@ -24,6 +25,8 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("lent::a_root_with_nothing_at_all", &[], bare),
         Trial::new("lent::newroot_itself_is_no_shim", &[], no_accident),
         Trial::new("lent::an_interactive_shell", tmux, shell),
+        Trial::new("lent::a_rescue_takes_them_along", &[], rescue),
+        Trial::new("lent::a_rescue_offers_them", tmux, offered),
         Trial::new("lent::the_plan_is_shown", &[], shown),
         Trial::new("lent::a_run_of_the_users_own_is_refused", &[], own_run),
     ]
@@ -209,6 +212,43 @@ fn shell() {
     tmux.wait_for_last_line("outer$");
     tmux.line("echo status=$?");
     tmux.wait_for("status=3");
+}
+
+fn rescue() {
+    let root = broken();
+    let words = ["rescue", "--lent", "--read-write", "/mnt/d", "--", "bash", "-c"];
+    let script = format!(
+        "set -e; echo $PATH; type reboot; for f in {REAL_LOADER} {LIBC}; do cp -a {LENT}/$f /$f; done"
+    );
+    let run = newroot(words.iter().copied().chain([script.as_str()])).run();
+    run.code(0)
+        .stdout_has("/run/newroot/bin:/run/newroot/lent/bin:/usr/local/sbin")
+        .stdout_has("reboot is /run/newroot/bin/reboot\n");
+    assert!(root.join(LIBC).exists());
+    let words = ["rescue", "--read-only", "/mnt/d", "--", "bash", "-c", "echo alive"];
+    newroot(words).run().code(0).stdout_is("alive\n");
+}
+
+fn offered() {
+    broken();
+    let binary = std::env::var("NEWROOT_BIN").unwrap();
+    let tmux = Tmux::start();
+    tmux.line(&format!("clear; {binary} rescue /mnt/d"));
+    let screen = tmux.wait_for("Choice:");
+    assert!(screen.contains("  lent "), "{screen}");
+    tmux.line("lent");
+    tmux.wait_for("Type yes or no");
+    tmux.line("yes");
+    tmux.wait_for_last_line("(newroot:");
+    tmux.line("clear; head -c 30 /run/newroot/bin/reboot; echo; reboot");
+    let screen = tmux.wait_for("Type yes or no");
+    assert!(screen.contains("#!/run/newroot/lent/bin/sh"), "{screen}");
+    tmux.line("no");
+    tmux.wait_for("nothing happens");
+    tmux.line("clear; exit");
+    tmux.wait_for_last_line("Choice:");
+    tmux.line("finish");
+    tmux.wait_for("Closed:");
 }
 
 fn shown() {
