@@ -241,7 +241,7 @@ fn offered() {
     tmux.line("yes");
     tmux.wait_for_last_line("(newroot:");
     tmux.line("clear; head -c 30 /run/newroot/bin/reboot; echo; reboot");
-    let screen = tmux.wait_for("Type yes or no");
+    let screen = tmux.wait_for("the machine? Type yes or no");
     assert!(screen.contains("#!/run/newroot/lent/bin/sh"), "{screen}");
     tmux.line("no");
     tmux.wait_for("nothing happens");
