@@ -27,6 +27,9 @@ pub struct RescueArgs {
     /// Start in this directory of the target
     #[arg(short = 'w', long, value_name = "DIR")]
     pub workdir: Option<PathBuf>,
+    /// Take this live system's tools along, for a target whose own do not start
+    #[arg(long)]
+    pub lent: bool,
     /// Write how the command ended, as JSON
     #[arg(long, value_name = "FILE", requires = "command")]
     pub status: Option<PathBuf>,

@@ -14,8 +14,10 @@ pub(super) use failure::namespaces as namespaces_failure;
 pub(super) use report::{Shown, describe, exit, report_visit, write_status};
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::lent::Lending;
 use crate::cli::Globals;
 use crate::cli::enter::{EnterArgs, EntryOptions};
 use crate::error::Exit;
@@ -43,6 +45,8 @@ pub(super) struct Asked<'a> {
     /// What the prompt calls it.
     pub(super) name: &'a Path,
     pub(super) privileged: bool,
+    /// Tools of the live system, which come before the root's own.
+    pub(super) lent: Option<&'a Lending>,
 }
 
 /// What will be done.
@@ -59,6 +63,8 @@ pub(super) struct Visited {
     /// What messages call it.
     pub(super) shown: HostPath,
     pub(super) steps: Vec<Step>,
+    /// The lent tools' tmpfs.
+    pub(super) lent: Option<OwnedFd>,
     pub(super) is_shell: bool,
     pub(super) namespaces: Namespaces,
 }
@@ -67,6 +73,7 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     let privileged = sys::process::may_mount();
     let root = facts::open(&args.root)?;
     let jail = jail::read(&root.tree, &args.command);
+    let lending = args.lent.then(|| Lending::gather(&root.path)).transpose()?;
     let asked = Asked {
         options: &args.entry,
         words: &jail.command,
@@ -75,6 +82,7 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         rescue: None,
         name: root.path.as_path(),
         privileged,
+        lent: lending.as_ref(),
     };
     let ready = prepare(&root.tree, &root.path, asked)?;
     // An open directory would keep the host from unmounting it as long as the session runs.
@@ -103,12 +111,20 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
             return Err(failure::namespaces(&error, &what).into());
         }
     };
+    let lent = match lending.map(|lending| lending.make(ui)).transpose() {
+        Ok(lent) => lent,
+        Err(error) => {
+            live.finish()?;
+            return Err(error);
+        }
+    };
     let visited = Visited {
         root: RootDirectory::Path {
             path: path.clone(),
             id,
         },
         shown: path,
+        lent,
         steps: ready.plan.steps,
         is_shell: ready.is_shell,
         namespaces,
@@ -133,8 +149,10 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
             name: asked.name,
             directory: options.workdir.as_deref(),
             privileged: asked.privileged,
+            lent: asked.lent.map(Lending::offer),
         },
     )?;
+    facts.lent = asked.lent.map(Lending::steps);
     facts.command = chosen.command;
     facts.rescue = asked.rescue.cloned();
     let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
@@ -154,6 +172,7 @@ pub(super) fn visit(
     let entry = Entry {
         root: visited.root,
         steps: visited.steps,
+        lent: visited.lent,
         ends_on_hangup: visited.is_shell,
         init: InitRoot::Program,
     };

@@ -36,6 +36,7 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
             name: root.as_path(),
             directory: args.workdir.as_deref(),
             privileged: !target.is_user_namespace(),
+            lent: None,
         },
     )?;
     let outcome = join(

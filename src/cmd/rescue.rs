@@ -41,6 +41,8 @@ struct Session<'a> {
     /// A yes was given: the target may be written.
     writable: bool,
     warnings: Vec<Warning>,
+    /// A shell of the target can start.
+    has_shell: bool,
 }
 
 /// What came of opening.
@@ -120,6 +122,7 @@ impl<'a> Session<'a> {
             }
         };
         let warnings = warnings::of(&opened);
+        let has_shell = warnings::has_shell(&opened);
         let session = Self {
             args,
             ui,
@@ -130,6 +133,7 @@ impl<'a> Session<'a> {
             log,
             writable: false,
             warnings,
+            has_shell,
         };
         session.log.say(&format!(
             "rescue of {} in {}, opened read-only, session {}",
@@ -151,7 +155,7 @@ impl<'a> Session<'a> {
                 .hint("only to look", self.typed("--read-only -- COMMAND"))
                 .into());
         }
-        let outcome = self.visit(&self.args.command)?;
+        let outcome = self.visit(&self.args.command, self.args.lent)?;
         if let Some((wish, confirmed)) = outcome.wish
             && reboot::is_agreed(self, wish, confirmed)?
         {

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{BindSource, Command, FileOp, Mode, MountOp, Op, Place, ProcessOp, Step};
-use crate::model::{HostPath, Kind, MountFlags, RootPath};
+use crate::model::{HostPath, Kind, LENT, MountFlags, RootPath};
 use rescue::Rescue;
 
 /// The directories that get a mount of ours.
@@ -102,6 +102,8 @@ pub struct Facts {
     pub writable_sys: bool,
     /// `--bind`, in order.
     pub binds: Vec<Bind>,
+    /// Lent tools: the steps that fill their tmpfs, which the supervisor does before.
+    pub lent: Option<Vec<Step>>,
     /// What a rescue has besides.
     pub rescue: Option<Rescue>,
     /// What runs.
@@ -117,6 +119,9 @@ pub enum PlanError {
     /// A `--bind` of a file onto a directory, or the other way round.
     #[error("{0} and {1} are not both directories or both files")]
     Mixed(HostPath, RootPath),
+    /// Lent tools with a /run of the user's own.
+    #[error("the lent tools are in /run, where something else is bound")]
+    LentWithoutRun,
 }
 
 /// The steps, and what somebody should know about them.
@@ -136,6 +141,7 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
     let mut plan = Builder {
         facts,
         ops: Vec::new(),
+        lent_at: None,
         notes: Vec::new(),
     };
     let skeleton = skeleton::missing(facts);
@@ -151,6 +157,7 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
     plan.kernel();
     device::build(&mut plan);
     plan.run();
+    plan.lent()?;
     plan.resolver();
     rescue::build(&mut plan);
     for bind in &facts.binds {
@@ -162,6 +169,8 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
 struct Builder<'f> {
     facts: &'f Facts,
     ops: Vec<Op>,
+    /// Before which of `ops` the lent tools' tmpfs is filled.
+    lent_at: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -266,6 +275,27 @@ impl Builder<'_> {
         }
     }
 
+    /// In our own /run, so nothing is left in the root.
+    fn lent(&mut self) -> Result<(), PlanError> {
+        if self.facts.lent.is_none() {
+            return Ok(());
+        }
+        if self.is_taken("/run") {
+            return Err(PlanError::LentWithoutRun);
+        }
+        let user = self.facts.command.user.as_ref();
+        // A newroot that runs inside keeps its records here, and wants the place for itself.
+        let is_roots = self.facts.rescue.is_none() && user.is_none_or(|user| user.uid == 0);
+        let mode = if is_roots { 0o700 } else { 0o755 };
+        self.directory(RootPath::new(LENT).parent().as_path(), mode);
+        self.directory(LENT, 0o755);
+        self.mount(MountOp::Lent {
+            target: RootPath::new(LENT),
+        });
+        self.lent_at = Some(self.ops.len());
+        Ok(())
+    }
+
     fn resolver(&mut self) {
         match &self.facts.resolver {
             Resolver::Leave(note) => self.notes.extend(note.clone()),
@@ -353,7 +383,14 @@ impl Builder<'_> {
             Place::Session,
             Op::Process(ProcessOp::Namespaces { user, apart }),
         )];
-        steps.extend(self.ops.into_iter().map(|op| step(Place::Payload, op)));
+        let (before, after) = self.ops.split_at(self.lent_at.unwrap_or_default());
+        let payload = |ops: &[Op]| -> Vec<Step> {
+            let ops = ops.iter().cloned();
+            ops.map(|op| step(Place::Payload, op)).collect()
+        };
+        steps.extend(payload(before));
+        steps.extend(self.facts.lent.iter().flatten().cloned());
+        steps.extend(payload(after));
         let new_root = ProcessOp::NewRoot {
             mode,
             shell_can_pivot,

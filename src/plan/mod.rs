@@ -8,6 +8,7 @@ pub mod enter;
 pub mod environment;
 mod file;
 pub mod jail;
+pub mod lent;
 pub mod look;
 mod mount;
 mod op;

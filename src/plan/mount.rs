@@ -44,6 +44,11 @@ pub enum MountOp {
         /// Where.
         target: RootPath,
     },
+    /// The tmpfs that the supervisor filled with lent tools (see [`super::lent`]).
+    Lent {
+        /// Where.
+        target: RootPath,
+    },
     /// A directory or file is shown at a second place.
     Bind {
         /// What.
@@ -95,6 +100,11 @@ impl MountOp {
                 }
                 write!(f, " {source} {target}")
             }
+            Self::Lent { target } => write!(
+                f,
+                "mount -t tmpfs -o nosuid,nodev,mode=755 newroot {}",
+                word(&base.show_inside(target))
+            ),
             Self::Bind {
                 source,
                 target,

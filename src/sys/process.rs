@@ -183,6 +183,15 @@ pub fn machine() -> String {
         .into_owned()
 }
 
+/// `uname -r`: where this kernel's modules are.
+#[must_use]
+pub fn kernel_release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
+
 /// Whether the caller has CAP_SYS_ADMIN, which mount(2) asks for.
 #[must_use]
 pub fn may_mount() -> bool {

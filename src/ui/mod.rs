@@ -4,6 +4,7 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+pub mod features;
 pub mod menu;
 mod progress;
 mod prompt;
@@ -14,7 +15,7 @@ mod table;
 
 pub use progress::Progress;
 pub use prompt::Line;
-pub use report::{explain_panics, usage_error};
+pub use report::{explain_panics, fatal, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 pub use table::table;
 

@@ -14,10 +14,12 @@ mod binary;
 mod disk;
 mod enter;
 mod export;
+mod features;
 mod fixture;
 mod holder;
 mod jail;
 mod leak;
+mod menu;
 #[path = "../it/support/need.rs"]
 mod need;
 mod rescue;
@@ -42,7 +44,9 @@ fn all() -> Vec<Trial> {
         binary::trials(),
         enter::trials(),
         export::trials(),
+        features::trials(),
         jail::trials(),
+        menu::trials(),
         rescue::trials(),
         scan::trials(),
     ]

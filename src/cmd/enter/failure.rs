@@ -17,6 +17,7 @@ pub(super) fn plan(error: &PlanError, root: &HostPath) -> Failure {
                 .detail("newroot writes nothing into a root, not even a mount point")
                 .hint("make it", format!("mkdir -p {}", shell_quote(there)))
         }
+        PlanError::LentWithoutRun => failure,
         PlanError::Mixed(..) => failure.hint("name another place", "--bind SRC:DST"),
     }
 }

@@ -112,6 +112,7 @@ fn attempt(
         rescue: None,
         name: Path::new(NAME),
         privileged,
+        lent: None,
     };
     let ready = enter::prepare(&jail, &shown, asked).map_err(|error| in_memory(error, command))?;
     for note in &ready.plan.notes {
@@ -120,6 +121,7 @@ fn attempt(
     Ok(Visited {
         root: RootDirectory::Detached(mount),
         shown,
+        lent: None,
         // The first step is what has been done already.
         steps: ready.plan.steps[1..].to_vec(),
         is_shell: ready.is_shell,

@@ -9,6 +9,7 @@ use crate::ui::menu::{Entry, Menu, Picked};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Shell,
+    Lent,
     Report,
     Outside,
     Finish,
@@ -72,6 +73,14 @@ fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
             Entry::new("shell", shell, session.typed("-- bash")),
         ),
         (
+            Deed::Lent,
+            Entry::new(
+                "lent",
+                format!("root shell inside {name}, with tools of this live system"),
+                session.typed("--lent -- bash"),
+            ),
+        ),
+        (
             Deed::Report,
             Entry::new("report", report, format!("newroot {looks}{target}")),
         ),
@@ -93,7 +102,10 @@ fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
             Entry::new("reboot", "finish, then reboot", ""),
         ),
     ];
-    let (deeds, entries) = list.into_iter().unzip();
+    let list = list
+        .into_iter()
+        .filter(|(deed, _)| *deed != Deed::Lent || offers_lent(session));
+    let (deeds, entries) = list.unzip();
     let menu = Menu {
         head: screen::head(session),
         entries,
@@ -102,11 +114,21 @@ fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
     (deeds, menu)
 }
 
+/// Where its own shell does not run. With `--lent` every shell has them.
+fn offers_lent(session: &Session<'_>) -> bool {
+    !session.args.lent && !session.has_shell
+}
+
 fn perform(session: &mut Session<'_>, deed: Deed) -> anyhow::Result<Option<End>> {
     match deed {
         Deed::Shell => {
             session.may_write()?;
-            let outcome = session.visit(&[])?;
+            let outcome = session.visit(&[], session.args.lent)?;
+            after(session, &outcome)
+        }
+        Deed::Lent => {
+            session.may_write()?;
+            let outcome = session.visit(&[], true)?;
             after(session, &outcome)
         }
         Deed::Report => {

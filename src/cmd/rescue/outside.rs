@@ -33,6 +33,7 @@ impl Session<'_> {
                 name: label.as_ref(),
                 directory: Some(AT.as_ref()),
                 privileged: true,
+                lent: None,
             },
         )?;
         self.say(&format!(
@@ -51,6 +52,7 @@ impl Session<'_> {
         let entry = Entry {
             root: RootDirectory::Path { path: root, id },
             steps,
+            lent: None,
             ends_on_hangup: chosen.is_shell,
             init: InitRoot::Host,
         };

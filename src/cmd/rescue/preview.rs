@@ -4,6 +4,7 @@ use super::{inside, visit};
 use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter::{self, Asked};
+use crate::cmd::lent::Lending;
 use crate::cmd::open::{Access, Choices, Opened};
 use crate::cmd::target;
 use crate::error::Exit;
@@ -25,6 +26,7 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
     let root = enter::open(path.as_path())?;
     let system = scan::directory(&path).map_err(|error| target::no_directory(&path, &error))?;
     let system = system.facts.is_system().then_some(system);
+    let lending = args.lent.then(|| Lending::gather(&root.path)).transpose()?;
     let (inside, notes) = inside::look(&root.tree, system.as_ref(), args.open.read_only);
     let label = system
         .as_ref()
@@ -41,6 +43,7 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
             rescue: Some(&inside),
             name: &label,
             privileged: true,
+            lent: lending.as_ref(),
         },
     )?;
     for note in notes.iter().chain(&ready.plan.notes) {

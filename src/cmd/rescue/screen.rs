@@ -5,6 +5,7 @@ use super::Session;
 use super::warnings::Warning;
 use crate::cmd::open::{MountState, OpenMount, Opened};
 use crate::probe::network;
+use crate::root::Host;
 use crate::ui::escape_bytes;
 
 /// How wide a line may be.
@@ -20,7 +21,7 @@ pub(super) fn head(session: &Session<'_>) -> Vec<String> {
         1 => String::from("1 warning"),
         more => format!("{more} warnings"),
     };
-    let network = network::default_interface();
+    let network = network::default_interface(&Host);
     lines.push(format!(
         "{count}. Network: {}. Log: {}",
         safe(network.as_deref().unwrap_or("none")),

@@ -1,11 +1,13 @@
 //! Into the target once: a shell or a command, and out again.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 
 use super::{Session, inside};
 use crate::cli::enter::{DevKind, EntryOptions};
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter::{self, Asked, Ready};
+use crate::cmd::lent::Lending;
 use crate::exec::enter::{Entry, InitRoot, Outcome, RootDirectory};
 use crate::exec::{Events, put_in_target, take_from_target};
 use crate::model::RootPath;
@@ -31,12 +33,19 @@ pub(super) fn options(args: &RescueArgs) -> EntryOptions {
 }
 
 impl Session<'_> {
-    /// Runs `words` in the target, or its shell; says what it left behind.
-    pub(super) fn visit(&mut self, words: &[OsString]) -> anyhow::Result<Outcome> {
+    /// Runs `words` in the target, or its shell; says what it left behind. With lent tools where
+    /// its own do not start.
+    pub(super) fn visit(&mut self, words: &[OsString], lent: bool) -> anyhow::Result<Outcome> {
         let root = enter::open(self.opened.root.as_path())?;
-        let (inside, notes) = inside::look(&root.tree, self.opened.system.as_ref(), !self.writable);
+        let lending = lent.then(|| Lending::gather(&root.path)).transpose()?;
+        let (mut inside, notes) =
+            inside::look(&root.tree, self.opened.system.as_ref(), !self.writable);
         for note in notes {
             self.say(&format!("note: {note}"));
+        }
+        if lent {
+            // There is a shell that can ask, whatever the target has.
+            inside.shims.get_or_insert_default();
         }
         let ready = enter::prepare(
             &root.tree,
@@ -49,6 +58,7 @@ impl Session<'_> {
                 rescue: Some(&inside),
                 name: self.opened.name.as_ref(),
                 privileged: true,
+                lent: lending.as_ref(),
             },
         )?;
         let directory = RootDirectory::Path {
@@ -57,7 +67,8 @@ impl Session<'_> {
         };
         // An open directory would keep the target from being unmounted.
         drop(root);
-        self.enter(directory, ready, words)
+        let tools = lending.map(|it| it.make(&self.ui)).transpose()?;
+        self.enter(directory, ready, tools, words)
     }
 
     /// Enters what is ready, and tidies up after it.
@@ -65,6 +76,7 @@ impl Session<'_> {
         &mut self,
         root: RootDirectory,
         ready: Ready,
+        tools: Option<OwnedFd>,
         words: &[OsString],
     ) -> anyhow::Result<Outcome> {
         for note in &ready.plan.notes {
@@ -75,6 +87,7 @@ impl Session<'_> {
         let outcome = self.run(Entry {
             root,
             steps: ready.plan.steps,
+            lent: tools,
             ends_on_hangup: ready.is_shell,
             init: InitRoot::Host,
         });

@@ -1,6 +1,5 @@
 //! What will be in the way, named before anybody goes in, with the way out.
 
-use crate::cli;
 use crate::cmd::enter;
 use crate::cmd::open::{MountState, Opened};
 use crate::error::Failure;
@@ -155,6 +154,11 @@ fn kind(system: &System) -> Option<Warning> {
     })
 }
 
+/// Whether any shell of the target can start.
+pub(super) fn has_shell(opened: &Opened) -> bool {
+    InRoot::open(&opened.root).is_ok_and(|tree| shell(&tree, opened).is_none())
+}
+
 /// Whether any shell of the target can start, by the same look that comes before it is started.
 fn shell(tree: &InRoot, opened: &Opened) -> Option<Warning> {
     let home = RootPath::root();
@@ -167,17 +171,14 @@ fn shell(tree: &InRoot, opened: &Opened) -> Option<Warning> {
         name: opened.name.as_ref(),
         directory: Some(home.as_path()),
         privileged: true,
+        lent: None,
     };
     let error = enter::choose(tree, &opened.root, wanted).err()?;
     let why = match error.downcast_ref::<Failure>() {
         Some(failure) => failure.to_string(),
         None => error.to_string(),
     };
-    let way = if cli::knows("features") {
-        "tools of this live system work in it: newroot rescue --lent"
-    } else {
-        "work on it from outside (choose: outside)"
-    };
+    let way = "tools of this live system work in it: newroot rescue --lent (or choose: lent)";
     Some(warning(
         format!("no shell of it can start: {}", escape_bytes(why.as_bytes())),
         way,

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::leave::OldRoot;
 use super::message::{Birth, Report, tell};
 use super::mounting::Mounting;
-use super::{RootDirectory, WISH, Wish, init};
+use super::{WISH, Wish, init};
 use crate::model::RootPath;
 use crate::plan::{Op, Place, ProcessOp, Step};
 use crate::root::{InRoot, Tree, read};
@@ -25,7 +25,7 @@ const LONGEST: usize = 64;
 /// # Errors
 /// The step that failed.
 pub(super) fn go(
-    root: RootDirectory,
+    mut mounting: Mounting,
     steps: &[Step],
     parent: &Wire,
     supervisor: &Wire,
@@ -33,7 +33,6 @@ pub(super) fn go(
     let at_start = |error| (0, error);
     sys::ns::unshare(false).map_err(at_start)?;
     introduce(parent).map_err(at_start)?;
-    let mut mounting = Mounting::new(root);
     let old = OldRoot::read();
     for (place, step) in steps.iter().enumerate() {
         if step.place != Place::Payload {

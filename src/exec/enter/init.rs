@@ -12,7 +12,7 @@ use super::leave::OldRoot;
 use super::message::{Birth, Order, Report, hear, tell};
 use super::mounting::{Deed, Mounting};
 use super::payload::{Prepared, exec_here};
-use super::{Entry, GRACE, InitRoot, RootDirectory, Target, apart};
+use super::{Entry, GRACE, InitRoot, Target, apart};
 use crate::model::Ended;
 use crate::plan::{Command, Op, Place, ProcessOp, Step};
 use crate::sys::process::{Change, Side};
@@ -42,7 +42,7 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
     if entry.init == InitRoot::Host {
         return live_outside(entry, inherited, umask);
     }
-    let mut mounting = Mounting::new(entry.root);
+    let mut mounting = Mounting::new(entry.root, entry.lent);
     let old = OldRoot::read();
     for (place, step) in entry.steps.iter().enumerate() {
         if step.place != Place::Payload {
@@ -80,7 +80,7 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
 struct Program<'e> {
     command: &'e Command,
     /// What it mounts by itself before it becomes the program.
-    on_the_way: Option<(RootDirectory, &'e [Step])>,
+    on_the_way: Option<(Mounting, &'e [Step])>,
     ignores_hangup: bool,
 }
 
@@ -96,7 +96,7 @@ fn live_outside(entry: Entry, inherited: &Inherited<'_>, umask: rustix::fs::Mode
     };
     let program = Program {
         command,
-        on_the_way: Some((entry.root, &entry.steps)),
+        on_the_way: Some((Mounting::new(entry.root, entry.lent), &entry.steps)),
         ignores_hangup: !entry.ends_on_hangup,
     };
     start(program, inherited, umask, place, true)

@@ -64,6 +64,8 @@ pub struct Entry {
     pub root: RootDirectory,
     /// What is done, in order; those of [`crate::plan::Place::Payload`] by the init.
     pub steps: Vec<Step>,
+    /// The tmpfs of lent tools, filled and attached nowhere; made after [`unshare()`].
+    pub lent: Option<OwnedFd>,
     /// Whether the end of the terminal ends the session (an interactive shell).
     pub ends_on_hangup: bool,
     /// Where the init is.

@@ -30,6 +30,8 @@ pub(super) struct Deed {
 #[derive(Debug)]
 pub(super) struct Mounting {
     source: RootDirectory,
+    /// The tmpfs of lent tools, until it is attached.
+    lent: Option<OwnedFd>,
     /// ROOT as it is below everything.
     original: Option<InRoot>,
     /// What will be `/`.
@@ -39,9 +41,10 @@ pub(super) struct Mounting {
 }
 
 impl Mounting {
-    pub(super) fn new(source: RootDirectory) -> Self {
+    pub(super) fn new(source: RootDirectory, lent: Option<OwnedFd>) -> Self {
         Self {
             source,
+            lent,
             original: None,
             tree: None,
             ours: Vec::new(),
@@ -83,6 +86,7 @@ impl Mounting {
                 flags,
                 target,
             } => self.make(fstype, source, options, *flags, target),
+            MountOp::Lent { target } => self.attach_lent(target),
             MountOp::Bind {
                 source,
                 target,
@@ -170,6 +174,23 @@ impl Mounting {
         let device = device_of(&tree)?;
         self.ours.push(device);
         self.tree = Some(InRoot::from_fd(tree));
+        Ok(Deed {
+            device: Some(device),
+            note: None,
+        })
+    }
+
+    fn attach_lent(&mut self, target: &RootPath) -> SysResult<Deed> {
+        let made = self.lent.take().ok_or_else(|| {
+            SysError::new("move_mount", format_args!("nothing is lent"), Errno::INVAL)
+        })?;
+        let place = self
+            .tree()?
+            .handle(target)
+            .map_err(|error| failed_open(target.as_path(), &error))?;
+        let device = device_of(&made)?;
+        mount::attach(made, &place)?;
+        self.ours.push(device);
         Ok(Deed {
             device: Some(device),
             note: None,

@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 
 use super::{Builder, Facts};
-use crate::model::{RootPath, shell_word};
+use crate::model::{LENT, RootPath, shell_word};
 use crate::plan::{BindSource, FileOp, MountOp};
 
 /// Where newroot keeps its own files in the root.
@@ -118,9 +118,14 @@ fn cover(plan: &mut Builder<'_>, name: &str, bytes: Vec<u8>, mode: u32, target: 
 fn programs(plan: &mut Builder<'_>, shims: &Shims) {
     plan.directory(PROGRAMS, 0o755);
     let directory = RootPath::new(PROGRAMS);
+    let mut text = script(shims);
+    if plan.facts.lent.is_some() {
+        // The root's own shell is what does not start.
+        text = text.replacen("/bin/sh", &format!("{LENT}/bin/sh"), 1);
+    }
     plan.file(FileOp::Write {
         path: directory.join("reboot"),
-        bytes: script(shims).into_bytes(),
+        bytes: text.into_bytes(),
         mode: 0o755,
     });
     let mut names = vec!["poweroff", "halt", "shutdown"];

@@ -4,6 +4,7 @@ mod descriptors;
 mod fallback;
 mod hostile;
 mod leave;
+mod lent;
 mod look;
 mod mounts;
 mod resolver;
@@ -29,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         fallback::trials(),
         hostile::trials(),
         leave::trials(),
+        lent::trials(),
         look::trials(),
         mounts::trials(),
         resolver::trials(),
