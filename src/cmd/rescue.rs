@@ -9,6 +9,7 @@ mod menu;
 mod outside;
 mod preview;
 mod reboot;
+mod report;
 mod screen;
 mod visit;
 mod warnings;
