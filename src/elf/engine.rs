@@ -158,8 +158,8 @@ impl<'t> Engine<'t> {
         Self {
             tree,
             options,
-            files: HashMap::with_capacity(1024),
-            by_id: HashMap::with_capacity(1024),
+            files: HashMap::new(),
+            by_id: HashMap::new(),
             loaders: HashMap::new(),
             caches: HashMap::new(),
             preload: None,
