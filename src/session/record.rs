@@ -26,6 +26,9 @@ pub struct Record {
     pub supervisor: Process,
     /// The init of its PID namespace, once there is one.
     pub init: Option<Process>,
+    /// The program, where it is in a mount namespace of its own and the init is not (`rescue`).
+    #[serde(default)]
+    pub payload: Option<Process>,
     /// The directory that serves as `/`, absolute on the host.
     #[serde(with = "text::path")]
     pub root: PathBuf,
@@ -38,4 +41,10 @@ pub struct Record {
     pub items: Vec<Planned>,
     /// The next item's name.
     pub next_item: u32,
+    /// What it holds shall outlive it: `umount` takes it away, not `cleanup`.
+    #[serde(default)]
+    pub standing: bool,
+    /// What people call its target: id, hostname, device, image file.
+    #[serde(default)]
+    pub names: Vec<String>,
 }

@@ -21,6 +21,8 @@ const PAGES: &[(&str, &[&str])] = &[
     ("newroot-closure.8", &["closure"]),
     ("newroot-profile.5", &["profile"]),
     ("newroot-scan.8", &["scan"]),
+    ("newroot-features.8", &["features"]),
+    ("newroot-rescue.8", &["rescue"]),
 ];
 
 /// Flags a page may name though its verbs lack them.
@@ -143,6 +145,16 @@ fn newroot_profile_5_has_every_flag() {
 #[test]
 fn newroot_scan_8_has_every_flag() {
     compare("newroot-scan.8");
+}
+
+#[test]
+fn newroot_features_8_has_every_flag() {
+    compare("newroot-features.8");
+}
+
+#[test]
+fn newroot_rescue_8_has_every_flag() {
+    compare("newroot-rescue.8");
 }
 
 #[test]

@@ -14,12 +14,15 @@ mod binary;
 mod disk;
 mod enter;
 mod export;
+mod features;
 mod fixture;
 mod holder;
 mod jail;
 mod leak;
+mod menu;
 #[path = "../it/support/need.rs"]
 mod need;
+mod rescue;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
@@ -41,7 +44,10 @@ fn all() -> Vec<Trial> {
         binary::trials(),
         enter::trials(),
         export::trials(),
+        features::trials(),
         jail::trials(),
+        menu::trials(),
+        rescue::trials(),
         scan::trials(),
     ]
     .concat()
