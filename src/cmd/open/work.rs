@@ -396,15 +396,17 @@ impl Work {
         names.extend(system.facts.hostname.clone());
         if let Some(index) = system.volume() {
             let volume = &look.found.inventory.volumes[index];
-            names.push(volume.path.display().to_string());
-            names.push(format!("UUID={}", volume.superblock.uuid));
-            names.push(format!("LABEL={}", volume.superblock.label));
-        }
-        match &self.name {
-            Some(Name::Image(path) | Name::Device(path)) => {
-                names.push(path.display().to_string());
+            // The number of a loop device is somebody else's tomorrow.
+            if volume.part.is_none() && self.tried.attached.is_empty() {
+                names.push(volume.path.display().to_string());
             }
-            _ => {}
+            names.push(format!("UUID={}", volume.superblock.uuid));
+            if !volume.superblock.label.is_empty() {
+                names.push(format!("LABEL={}", volume.superblock.label));
+            }
+        }
+        if let Some(Name::Image(path) | Name::Device(path)) = &self.name {
+            names.push(path.display().to_string());
         }
         names.push(self.typed.clone());
         names
@@ -433,6 +435,11 @@ impl Work {
     fn warn(&mut self, line: String, ui: &Ui) {
         ui.warn(&line);
         self.warnings.push(line);
+    }
+
+    /// `--read-only` was given.
+    pub(super) fn stays_read_only(&self) -> bool {
+        self.choices.read_only
     }
 
     /// Closes everything and opens it again read-write; read-only when that cannot be.

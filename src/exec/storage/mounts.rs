@@ -187,13 +187,14 @@ fn filesystem(
     let Err(error) = &first else {
         return first;
     };
-    if error.errno == Errno::INVAL && options != essential {
-        if let Ok(made) = try_with(essential) {
-            notes.push(format!(
-                "{name}: mounted without some of its options ({driver} refuses one of them)"
-            ));
-            return Ok(made);
-        }
+    if error.errno == Errno::INVAL
+        && options != essential
+        && let Ok(made) = try_with(essential)
+    {
+        notes.push(format!(
+            "{name}: mounted without some of its options ({driver} refuses one of them)"
+        ));
+        return Ok(made);
     }
     if driver == "btrfs" && flags.read_only {
         let mut degraded = essential.to_vec();

@@ -77,7 +77,23 @@ pub(super) fn holders(devices: &[u64], node: Option<&Path>) -> Vec<Holder> {
     found.extend(elsewhere(&devices));
     let mut seen = BTreeSet::new();
     found.retain(|holder| seen.insert(holder.pid));
+    for holder in &mut found {
+        if let Some(path) = held_path(holder) {
+            holder.how = format!("{} {}", holder.how, path.display());
+        }
+    }
     found
+}
+
+/// The very file or directory that is held, where /proc has a name for it.
+fn held_path(holder: &Holder) -> Option<PathBuf> {
+    let link = match holder.how.as_str() {
+        "working directory" => "cwd".to_string(),
+        "root directory" => "root".to_string(),
+        how => format!("fd/{}", how.strip_prefix("open file ")?),
+    };
+    let link = PathBuf::from(format!("/proc/{}/{link}", holder.pid));
+    sys::fs::read_link_at(rustix::fs::CWD, &link).ok()
 }
 
 pub(super) fn number_of(node: &Path) -> Option<u64> {
