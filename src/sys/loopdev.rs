@@ -136,6 +136,17 @@ pub fn is_bound(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// The file that the loop device at `path` shows: its `st_dev` and `st_ino`. A name would not do,
+/// other mount namespaces have other files of it. `None`: none.
+#[must_use]
+pub fn backing(path: &Path) -> Option<(u64, u64)> {
+    let device = open(path, OFlags::RDONLY).ok()?;
+    let mut info = empty();
+    let address = std::ptr::from_mut(&mut info) as usize;
+    ioctl(&device, GET_STATUS64, address).ok()?;
+    Some((info.device, info.inode))
+}
+
 fn configure(
     device: &OwnedFd,
     file: &impl AsFd,

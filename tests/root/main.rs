@@ -18,6 +18,7 @@ mod fixture;
 mod holder;
 mod jail;
 mod leak;
+mod mount;
 #[path = "../it/support/need.rs"]
 mod need;
 #[path = "../it/support/run.rs"]
@@ -42,6 +43,7 @@ fn all() -> Vec<Trial> {
         enter::trials(),
         export::trials(),
         jail::trials(),
+        mount::trials(),
         scan::trials(),
     ]
     .concat()

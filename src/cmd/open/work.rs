@@ -67,6 +67,7 @@ impl Work {
         );
         let name = match name {
             Some(Name::Image(path)) => Some(Name::Image(real(&path)?)),
+            Some(Name::Device(path)) => Some(Name::Device(there(path)?)),
             name => name,
         };
         Ok(Self {
@@ -628,6 +629,18 @@ fn stop_on(signals: &Held) -> Result<(), ExecError> {
     match signals.next() {
         Some(signal) => Err(ExecError::Interrupted(signal)),
         None => Ok(()),
+    }
+}
+
+/// A device's name that leads to nothing is told as such, not as a system that was not found.
+fn there(path: PathBuf) -> Result<PathBuf, Failure> {
+    match std::fs::metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => {
+            let why = crate::sys::describe(crate::sys::errno_of(&error));
+            let what = format!("cannot open {}", path.display());
+            Err(Failure::new(what, why).hint("see what there is", "newroot scan"))
+        }
     }
 }
 

@@ -51,7 +51,8 @@ fn let_go(device: &Path) -> Fate {
 fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
     let has_source = !source.as_os_str().is_empty();
     let node = has_source.then_some(source);
-    let top = verify::table().into_iter().rfind(|line| line.point == path);
+    let table = verify::table();
+    let top = table.iter().rfind(|line| line.point == path);
     let mut undone = Fate::Nothing;
     let mut devices = vec![device];
     if let Some(top) = top {
@@ -64,6 +65,13 @@ fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
                     || has_source && verify::source_at(path).as_deref() == Some(source)
             }
         };
+        let covered = table
+            .iter()
+            .any(|line| line.point == path && line.device == device);
+        if !ours && covered {
+            let what = format!("something else is mounted over {}", path.display());
+            return Fate::Failed(ExecError::Other(what));
+        }
         if !ours {
             return Fate::Nothing;
         }

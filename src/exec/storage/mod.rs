@@ -14,7 +14,7 @@ mod verify;
 
 pub(super) use leftover::undo;
 pub(super) use stack::take_off;
-pub use verify::{mounts_below, settle};
+pub use verify::{mount_points, settle};
 
 use super::luks::{self, Key, LuksError, Unlocked};
 use super::{ExecError, Holder, Machine};

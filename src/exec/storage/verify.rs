@@ -55,12 +55,35 @@ fn table_of(path: &str) -> Vec<MountLine> {
     parse_mountinfo(&bytes)
 }
 
-/// Mount points at and below `path`, the deepest last.
+/// Every mount point of this process's namespace.
 #[must_use]
-pub fn mounts_below(path: &Path) -> Vec<PathBuf> {
-    let lines = table().into_iter();
-    let points = lines.map(|line| line.point);
-    points.filter(|point| point.starts_with(path)).collect()
+pub fn mount_points() -> Vec<PathBuf> {
+    table().into_iter().map(|line| line.point).collect()
+}
+
+/// Mount points at `path` and below, the deepest last: what stands on the topmost mount there.
+/// What that mount hides is not among them.
+pub(super) fn mounts_below(path: &Path) -> Vec<PathBuf> {
+    let table = table();
+    let Some(top) = table.iter().rfind(|line| line.point == path) else {
+        return Vec::new();
+    };
+    let mut found = vec![top];
+    let mut at = 0;
+    while let Some(line) = found.get(at) {
+        let id = line.id;
+        found.extend(
+            table
+                .iter()
+                .filter(|other| other.parent == id && other.id != id),
+        );
+        at += 1;
+        // A table that goes in circles is no table of the kernel's.
+        if found.len() > table.len() {
+            break;
+        }
+    }
+    found.into_iter().map(|line| line.point.clone()).collect()
 }
 
 /// Who uses one of these filesystems (`st_dev`): processes that stand on it, and those in other
