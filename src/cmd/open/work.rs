@@ -16,6 +16,7 @@ use crate::model::{HostPath, RootPath};
 use crate::plan::open::{self as plan, Facts, Left, Mounts, Next, Refusal, Tried, Why};
 use crate::plan::storage::What;
 use crate::plan::{Op, Place, Step, StorageOp};
+use crate::probe::fstab::Spec;
 use crate::probe::inventory::{Inventory, Usage};
 use crate::probe::system::System;
 use crate::probe::target::{Choice, Name};
@@ -196,8 +197,9 @@ impl Work {
             && !matches!(self.name, Some(Name::Image(_)))
         {
             let locked = &look.found.locked[index];
-            let path = look.found.inventory.volumes[locked.volume].path.clone();
-            self.name = Some(Name::Device(path));
+            // Its node is another one once what it lies on is put together; its UUID stays.
+            let volume = &look.found.inventory.volumes[locked.volume];
+            self.name = Some(Name::Spec(Spec::Uuid(volume.superblock.uuid.clone())));
         }
     }
 
@@ -342,7 +344,7 @@ impl Work {
             };
             if !matches!(mount.mount.what, What::Deployment(_)) {
                 shown.push(OpenMount {
-                    point,
+                    point: self.parts.point_of(&mount.mount).unwrap_or(point),
                     device: mount.mount.shown,
                     fs_type: mount.fs_type,
                     state,

@@ -30,11 +30,16 @@ pub(super) fn wait_until(mut done: impl FnMut() -> bool) -> bool {
 /// Waits until udev has done with what was just made or taken away. Without udev there is
 /// nothing to wait for.
 pub fn settle() {
-    if fs::symlink_metadata("/run/udev/control").is_ok() {
+    if has_udev() {
         let tool = Tool::new("udevadm", "udev").args(["settle", "--timeout=10"]);
         // A udev that does not settle is no reason to stop: the kernel says what is busy.
         run(&tool).ok();
     }
+}
+
+/// Whether a udev runs here.
+pub(in crate::exec) fn has_udev() -> bool {
+    fs::symlink_metadata("/run/udev/control").is_ok()
 }
 
 /// Whether nobody claims `device` any more (open(2) with O_EXCL). A device that went is free.

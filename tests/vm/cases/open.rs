@@ -231,7 +231,7 @@ fn md(vm: &mut Vm, disk: &str) -> Result<()> {
         "{MAKE}
          (set -e; mdadm --create /dev/md/array --run --level=1 --raid-devices=2 {disk} missing
          make /dev/md/array mirrored \"/dev/md/array / ext4 defaults 0 1\" \"\"
-         sync; mdadm --stop /dev/md/array; newroot ps)"
+         sync; mdadm --stop /dev/md/array; rm -f /dev/md/array /dev/md127; newroot ps)"
     ))?;
     let before = vm.state()?;
     let sum = vm.ok(&format!("cksum {disk} || md5sum {disk}"))?;
