@@ -21,7 +21,7 @@ const SHOWN: &str = "/mnt";
 
 pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(Name::Directory(path)) = args.target.as_deref().map(name) else {
-        return opening(args, globals, ui);
+        return opening(args, ui);
     };
     let root = enter::open(path.as_path())?;
     let system = scan::directory(&path).map_err(|error| target::no_directory(&path, &error))?;
@@ -74,13 +74,13 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
 }
 
 /// How it is opened. What is in it is known when that is done, and the dry run ends there.
-fn opening(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+fn opening(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let access = if args.open.read_only {
         Access::ReadOnly
     } else {
         Access::ReadWrite
     };
-    let choices = Choices::new(&args.open, globals);
+    let choices = Choices::new(&args.open);
     let root = HostPath::new(SHOWN);
     let mut text = Opened::preview(args.target.as_deref(), &choices, access, &root)?;
     text.push_str(&format!(
