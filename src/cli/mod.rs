@@ -8,6 +8,7 @@ pub mod completions;
 pub mod enter;
 pub mod jail;
 pub mod profile;
+pub mod scan;
 pub mod sessions;
 pub mod setup;
 
@@ -70,6 +71,8 @@ pub enum Verb {
     Jail(jail::JailArgs),
     /// `enter`, alias `chroot`
     Enter(enter::EnterArgs),
+    /// `scan`
+    Scan(scan::ScanArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -109,6 +112,7 @@ const VERBS: &[Entry] = &[
     entry!("closure", Some("ldd"), closure::ClosureArgs, Verb::Closure),
     entry!("jail", None, jail::JailArgs, Verb::Jail),
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
+    entry!("scan", None, scan::ScanArgs, Verb::Scan),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),
@@ -173,6 +177,12 @@ fn entry_of(word: &OsStr) -> Option<&'static Entry> {
     VERBS
         .iter()
         .find(|entry| entry.name == word || entry.alias == Some(word))
+}
+
+/// Whether `verb` exists: hints name only what can be typed.
+#[must_use]
+pub fn knows(verb: &str) -> bool {
+    entry_of(OsStr::new(verb)).is_some()
 }
 
 fn base() -> Command {

@@ -11,8 +11,10 @@ mod exec;
 mod jail;
 mod profile;
 mod ps;
+mod scan;
 mod setup;
 mod stop;
+mod target;
 
 use crate::cli::{Invocation, Verb};
 use crate::error::Exit;
@@ -27,6 +29,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
+        Verb::Scan(args) => scan::run(&args, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

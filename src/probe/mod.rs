@@ -1,11 +1,33 @@
-//! Reads the machine, or a foreign root, and changes nothing.
+//! Reads the machine, what is on its disks, or a foreign root, and changes nothing.
 //!
-//! Parsers are pure over bytes and survive hostile input; what they read comes through a
-//! [`crate::root::Tree`].
+//! Parsers take bytes and are pure; readers are thin. What comes from a disk is hostile until
+//! proven otherwise: lengths and counts are bounded, links are followed by [`crate::root`] only.
 
 mod accounts;
 pub mod cpu;
+pub mod arch;
+pub mod block;
+pub mod boot;
+pub mod btrfs;
+pub mod busy;
+pub mod crypttab;
+pub mod fstab;
+pub mod hibernate;
+pub mod inventory;
+pub mod lastboot;
+pub mod livemedium;
+pub mod loops;
+pub mod mountinfo;
+pub mod osrelease;
 mod packages;
+pub mod partitions;
+pub mod peek;
+pub mod roots;
+pub mod scan;
+pub mod superblock;
+pub mod system;
+pub mod target;
+pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{PackageError, PackageFiles, Packages, System};

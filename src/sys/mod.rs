@@ -6,9 +6,13 @@
 //! [`SysError`], which prints the whole call with its arguments.
 
 pub mod cpu;
+pub mod block;
+pub mod btrfs;
 mod error;
 pub mod file;
 pub mod fs;
+pub mod fsmount;
 pub mod lock;
+pub mod loopdev;
 
 pub use error::{SysError, SysResult, describe, errno_of};

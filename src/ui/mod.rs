@@ -6,6 +6,7 @@
 pub mod closure;
 mod report;
 mod sanitize;
+pub mod scan;
 
 pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};

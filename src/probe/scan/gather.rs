@@ -1,0 +1,433 @@
+//! First part of the scan: all volumes, what blkid says of each, and who uses it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use super::{Apart, Locked, Options, Reason, Scan, ScanError, Skipped};
+use crate::model::Bytes;
+use crate::probe::block::{self, BlockDevice, DeviceKind};
+use crate::probe::busy::{self, Thing};
+use crate::probe::inventory::{Origin, Slot, Usage, Volume, split_mapper};
+use crate::probe::livemedium::{self, Own};
+use crate::probe::loops::{self, Part};
+use crate::probe::mountinfo::{self, Mount};
+use crate::probe::partitions::{self, PartitionKind, Table};
+use crate::probe::superblock::{self, PATIENCE, Superblock, Unanswered};
+
+pub(super) fn gather(scan: &mut Scan, options: &Options) -> Result<(), ScanError> {
+    let (images, devices) = sort_out(&options.only)?;
+    let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").unwrap_or_default());
+    if options.only.is_empty() || !devices.is_empty() {
+        kernel_volumes(scan, &mounts, &devices)?;
+    }
+    for image in images {
+        image_volumes(scan, &image)?;
+    }
+    unseen_partitions(scan)?;
+    super::look::held(scan, &mounts);
+    list_locked(scan);
+    list_apart(scan);
+    Ok(())
+}
+
+/// Image files, and devices by the kernel's name.
+fn sort_out(only: &[PathBuf]) -> Result<(Vec<PathBuf>, Vec<String>), ScanError> {
+    let mut images = Vec::new();
+    let mut devices = Vec::new();
+    for path in only {
+        let meta = fs::metadata(path).map_err(|error| ScanError::Open {
+            path: path.clone(),
+            source: crate::sys::SysError::from_io("stat", format_args!("{path:?}"), &error),
+        })?;
+        if meta.is_file() {
+            images.push(path.clone());
+        } else if meta.file_type().is_block_device() {
+            devices.push(kernel_name(&meta).ok_or_else(|| ScanError::NotADevice(path.clone()))?);
+        } else {
+            return Err(ScanError::NotADevice(path.clone()));
+        }
+    }
+    Ok((images, devices))
+}
+
+/// The kernel's name of a device node, whatever the node is called.
+fn kernel_name(meta: &fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let rdev = meta.rdev();
+    let (major, minor) = (rustix::fs::major(rdev), rustix::fs::minor(rdev));
+    let link = fs::read_link(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    Some(link.file_name()?.to_str()?.to_string())
+}
+
+/// All devices of the kernel; with `only`, those and what is on or above them.
+fn kernel_volumes(scan: &mut Scan, mounts: &[Mount], only: &[String]) -> Result<(), ScanError> {
+    let devices = block::machine();
+    let own = livemedium::own_devices(&devices, mounts);
+    let wanted: Vec<&BlockDevice> = devices
+        .values()
+        .filter(|device| !device.is_internal() && !is_snap(device))
+        .filter(|device| only.is_empty() || is_related(&devices, device, only))
+        .collect();
+    report_own(scan, &devices, &own);
+    let paths: Vec<PathBuf> = wanted.iter().map(|device| device.path()).collect();
+    let answers = superblock::probe_all(&paths)?;
+    for (device, answer) in wanted.into_iter().zip(answers) {
+        let superblock = match answer {
+            Ok(superblock) => superblock,
+            Err(why) => {
+                let name = device.shown();
+                scan.skipped.push(Skipped {
+                    name,
+                    reason: unanswered(why),
+                });
+                continue;
+            }
+        };
+        let mut volume = volume_of(&devices, device, superblock);
+        volume.own = own.get(&device.name).copied();
+        scan.inventory.volumes.push(volume);
+    }
+    Ok(())
+}
+
+/// A squashfs that somebody loops is a package or a live system's root, not an installed one.
+fn is_snap(device: &BlockDevice) -> bool {
+    match &device.kind {
+        DeviceKind::Loop { file } => {
+            let name = file.to_string_lossy();
+            [".snap", ".squashfs", ".sfs", ".erofs", ".iso"]
+                .iter()
+                .any(|end| name.ends_with(end))
+        }
+        _ => false,
+    }
+}
+
+fn is_related(
+    devices: &BTreeMap<String, BlockDevice>,
+    device: &BlockDevice,
+    only: &[String],
+) -> bool {
+    let mut pending = vec![device.name.clone()];
+    let mut seen = Vec::new();
+    while let Some(name) = pending.pop() {
+        if only.contains(&name) {
+            return true;
+        }
+        let Some(device) = devices.get(&name).filter(|_| !seen.contains(&name)) else {
+            continue;
+        };
+        if let DeviceKind::Partition { disk, .. } = &device.kind {
+            pending.push(disk.clone());
+        }
+        pending.extend(device.slaves.iter().cloned());
+        seen.push(name);
+    }
+    false
+}
+
+/// Of a live medium its disks are named, of an installed system the volume of `/`.
+fn report_own(
+    scan: &mut Scan,
+    devices: &BTreeMap<String, BlockDevice>,
+    own: &BTreeMap<String, Own>,
+) {
+    for (name, why) in own {
+        let Some(device) = devices.get(name) else {
+            continue;
+        };
+        let is_part = matches!(device.kind, DeviceKind::Partition { .. });
+        if *why == Own::LiveMedium && is_part || is_snap(device) {
+            continue;
+        }
+        scan.skipped.push(Skipped {
+            name: device.shown(),
+            reason: Reason::Own(*why),
+        });
+    }
+}
+
+fn unanswered(why: Unanswered) -> Reason {
+    match why {
+        Unanswered::Deadline => Reason::NoAnswer(PATIENCE.as_secs()),
+        Unanswered::Unreadable(text) => {
+            let line = text.lines().next().unwrap_or_default();
+            Reason::Unreadable(line.to_string())
+        }
+    }
+}
+
+fn volume_of(
+    devices: &BTreeMap<String, BlockDevice>,
+    device: &BlockDevice,
+    superblock: Superblock,
+) -> Volume {
+    let slot = match &device.kind {
+        DeviceKind::Partition { disk, number, .. } => Some(Slot {
+            disk: disk.clone(),
+            number: *number,
+            kind: PartitionKind::of_code(&superblock.part_type),
+            uuid: superblock.part_uuid.clone(),
+            label: superblock.part_label.clone(),
+        }),
+        _ => None,
+    };
+    let logical = match &device.kind {
+        DeviceKind::Mapper { name, uuid } if uuid.starts_with("LVM-") => split_mapper(name),
+        _ => None,
+    };
+    Volume {
+        name: device.shown(),
+        kernel_name: device.name.clone(),
+        path: device.path(),
+        number: device.number,
+        origin: Origin::Kernel,
+        size: device.size,
+        model: device.model.clone(),
+        removable: device.removable,
+        slot,
+        logical,
+        disks: block::disks_below(devices, &device.name),
+        superblock,
+        usage: if device.holders.is_empty() {
+            Usage::Free
+        } else {
+            Usage::Stacked(device.holders.clone())
+        },
+        own: None,
+    }
+}
+
+/// An image file: the whole as a volume; its partitions are seen in [`unseen_partitions`].
+fn image_volumes(scan: &mut Scan, path: &Path) -> Result<(), ScanError> {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    if let Some(thing) = Thing::of(path)
+        && let Some((_, holder)) = busy::writers(&[thing]).into_iter().next()
+    {
+        scan.skipped.push(Skipped {
+            name,
+            reason: Reason::InUse(Some(holder)),
+        });
+        return Ok(());
+    }
+    let open = |source| ScanError::Open {
+        path: path.to_path_buf(),
+        source,
+    };
+    let size = partitions::Medium::length(&loops::open(path).map_err(open)?);
+    let whole = Part {
+        file: path.to_path_buf(),
+        start: 0,
+        size: 0,
+    };
+    let device = loops::attach(&whole).map_err(open)?;
+    let mut answer = superblock::probe_all(std::slice::from_ref(&device.path))?;
+    let superblock = match answer.pop() {
+        Some(Ok(superblock)) => superblock,
+        Some(Err(why)) => {
+            scan.skipped.push(Skipped {
+                name,
+                reason: unanswered(why),
+            });
+            return Ok(());
+        }
+        None => return Ok(()),
+    };
+    let kernel_name = last_part(&device.path);
+    scan.inventory.volumes.push(Volume {
+        disks: vec![name.clone()],
+        name,
+        kernel_name,
+        number: number_of(&device.path),
+        path: device.path.clone(),
+        origin: Origin::Image,
+        size: Bytes(size),
+        model: String::new(),
+        removable: false,
+        slot: None,
+        logical: None,
+        superblock,
+        usage: Usage::Free,
+        own: None,
+    });
+    scan.loops.push(device);
+    Ok(())
+}
+
+/// Disks with a partition table of which the kernel shows nothing: each partition becomes a
+/// read-only loop device for as long as the scan lasts.
+fn unseen_partitions(scan: &mut Scan) -> Result<(), ScanError> {
+    for index in 0..scan.inventory.volumes.len() {
+        let disk = &scan.inventory.volumes[index];
+        let seen = scan.inventory.volumes.iter().any(|volume| {
+            volume
+                .slot
+                .as_ref()
+                .is_some_and(|slot| slot.disk == disk.kernel_name)
+        });
+        let may_have_table = disk.slot.is_none()
+            && (disk.superblock.kind.is_empty() || !disk.superblock.table.is_empty());
+        if seen || !may_have_table || disk.own.is_some() || disk.usage != Usage::Free {
+            continue;
+        }
+        let disk = disk.clone();
+        let Some(table) = loops::open(&disk.path)
+            .ok()
+            .and_then(|medium| partitions::read(&medium))
+        else {
+            continue;
+        };
+        for problem in &table.problems {
+            scan.notes.push(format!("{}: {problem}", disk.name));
+        }
+        attach_all(scan, &disk, &table)?;
+    }
+    Ok(())
+}
+
+fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanError> {
+    let mut attached = Vec::new();
+    for partition in &table.partitions {
+        let part = Part {
+            file: disk.path.clone(),
+            start: partition.start,
+            size: partition.size,
+        };
+        match loops::attach(&part) {
+            Ok(device) => attached.push((partition, device)),
+            Err(error) => scan.skipped.push(Skipped {
+                name: format!("{} p{}", disk.name, partition.number),
+                reason: Reason::Unreadable(error.to_string()),
+            }),
+        }
+    }
+    let paths: Vec<PathBuf> = attached
+        .iter()
+        .map(|(_, device)| device.path.clone())
+        .collect();
+    let answers = superblock::probe_all(&paths)?;
+    for ((partition, device), answer) in attached.into_iter().zip(answers) {
+        let name = format!("{} p{}", disk.name, partition.number);
+        let superblock = match answer {
+            Ok(superblock) => superblock,
+            Err(why) => {
+                scan.skipped.push(Skipped {
+                    name,
+                    reason: unanswered(why),
+                });
+                continue;
+            }
+        };
+        scan.inventory.volumes.push(Volume {
+            name,
+            kernel_name: last_part(&device.path),
+            number: number_of(&device.path),
+            path: device.path.clone(),
+            origin: Origin::Part,
+            size: Bytes(partition.size),
+            model: disk.model.clone(),
+            removable: disk.removable,
+            slot: Some(Slot {
+                disk: disk.kernel_name.clone(),
+                number: partition.number,
+                kind: partition.kind,
+                uuid: partition.uuid.clone(),
+                label: partition.label.clone(),
+            }),
+            logical: None,
+            disks: disk.disks.clone(),
+            superblock,
+            usage: Usage::Free,
+            own: None,
+        });
+        scan.loops.push(device);
+    }
+    Ok(())
+}
+
+fn last_part(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn number_of(path: &Path) -> (u32, u32) {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).map_or((0, 0), |meta| {
+        (
+            rustix::fs::major(meta.rdev()),
+            rustix::fs::minor(meta.rdev()),
+        )
+    })
+}
+
+/// Encrypted volumes that nobody opened.
+fn list_locked(scan: &mut Scan) {
+    let locked = scan.inventory.volumes.iter().enumerate();
+    scan.locked = locked
+        .filter(|(_, volume)| volume.is_locked() && volume.own.is_none())
+        .map(|(index, volume)| {
+            let luks = volume.superblock.kind == "crypto_LUKS";
+            let prefix = if luks { "luks" } else { "bitlocker" };
+            let digits: String = volume
+                .superblock
+                .uuid
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .take(4)
+                .collect();
+            let digits = if digits.is_empty() {
+                volume.kernel_name.clone()
+            } else {
+                digits
+            };
+            Locked {
+                id: format!("{prefix}-{digits}"),
+                volume: index,
+                what: if luks {
+                    format!("LUKS{}", volume.superblock.version)
+                } else {
+                    "BitLocker".to_string()
+                },
+            }
+        })
+        .collect();
+}
+
+/// Members of arrays, groups and pools that nothing is built on.
+fn list_apart(scan: &mut Scan) {
+    let mut apart: BTreeMap<(String, String), Apart> = BTreeMap::new();
+    for volume in &scan.inventory.volumes {
+        let what = match volume.superblock.kind.as_str() {
+            "linux_raid_member" => "md array",
+            "LVM2_member" => "LVM physical volume",
+            "zfs_member" => "ZFS pool",
+            "bcache" => "bcache",
+            "drbd" => "DRBD",
+            _ => continue,
+        };
+        if volume.usage != Usage::Free || volume.own.is_some() {
+            continue;
+        }
+        let superblock = &volume.superblock;
+        let name = if superblock.label.is_empty() {
+            &superblock.uuid
+        } else {
+            &superblock.label
+        };
+        let entry = apart
+            .entry((what.to_string(), superblock.uuid.clone()))
+            .or_insert_with(|| Apart {
+                name: name.clone(),
+                what: what.to_string(),
+                on: Vec::new(),
+                note: String::new(),
+            });
+        entry.on.push(volume.name.clone());
+    }
+    scan.apart = apart.into_values().collect();
+}

@@ -1,0 +1,194 @@
+//! Loop devices: a file, or a part of one, as a block device. Always with LO_FLAGS_AUTOCLEAR, so
+//! that the device goes away with its last opener, whoever dies how.
+
+#![expect(unsafe_code, reason = "ioctls that no crate wraps")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{SysError, SysResult};
+
+const CONTROL: &str = "/dev/loop-control";
+const SET_FD: libc::c_ulong = 0x4c00;
+const CLR_FD: libc::c_ulong = 0x4c01;
+const SET_STATUS64: libc::c_ulong = 0x4c04;
+const GET_STATUS64: libc::c_ulong = 0x4c05;
+const CONFIGURE: libc::c_ulong = 0x4c0a;
+const GET_FREE: libc::c_ulong = 0x4c82;
+const FLAG_READ_ONLY: u32 = 1;
+const FLAG_AUTOCLEAR: u32 = 4;
+/// How often another free device is asked for when somebody else was faster.
+const TRIES: usize = 16;
+
+/// `struct loop_info64` of linux/loop.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Info {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config` of linux/loop.h.
+#[repr(C)]
+struct Config {
+    fd: u32,
+    block_size: u32,
+    info: Info,
+    reserved: [u64; 8],
+}
+
+/// A loop device and the descriptor that keeps it.
+#[derive(Debug)]
+pub struct LoopDevice {
+    /// `/dev/loopN`.
+    pub path: PathBuf,
+    device: OwnedFd,
+}
+
+impl AsFd for LoopDevice {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
+
+/// Attaches `size` bytes (0: up to the end) at `offset` of `file` to a free loop device, read-only.
+/// `shown` is what `losetup` lists as the file's name.
+///
+/// # Errors
+/// ENOENT: no loop driver. EBUSY: other programs took every free device first.
+pub fn attach_read_only(
+    file: impl AsFd,
+    offset: u64,
+    size: u64,
+    shown: &Path,
+) -> SysResult<LoopDevice> {
+    let control = open(Path::new(CONTROL), OFlags::RDWR)?;
+    for _ in 0..TRIES {
+        let number = ioctl(&control, GET_FREE, 0)
+            .map_err(|errno| SysError::new("ioctl", format_args!("LOOP_CTL_GET_FREE"), errno))?;
+        let path = PathBuf::from(format!("/dev/loop{number}"));
+        let device = open(&path, OFlags::RDONLY)?;
+        match configure(&device, &file, offset, size, shown) {
+            Ok(()) => return Ok(LoopDevice { path, device }),
+            Err(Errno::BUSY) => {}
+            Err(errno) => {
+                let what = format_args!("LOOP_CONFIGURE, {path:?}, {shown:?}+{offset}");
+                return Err(SysError::new("ioctl", what, errno));
+            }
+        }
+    }
+    Err(SysError::new(
+        "ioctl",
+        format_args!("LOOP_CONFIGURE"),
+        Errno::BUSY,
+    ))
+}
+
+/// Whether the loop device at `path` is bound to a file now.
+///
+/// # Errors
+/// The errno of open(2) or of LOOP_GET_STATUS64 other than ENXIO.
+pub fn is_bound(path: &Path) -> io::Result<bool> {
+    let device = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut info = empty();
+    match ioctl(
+        &device,
+        GET_STATUS64,
+        std::ptr::from_mut(&mut info) as usize,
+    ) {
+        Ok(_) => Ok(true),
+        Err(Errno::NXIO) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn configure(
+    device: &OwnedFd,
+    file: &impl AsFd,
+    offset: u64,
+    size: u64,
+    shown: &Path,
+) -> Result<(), Errno> {
+    let raw = file.as_fd().as_raw_fd();
+    let mut info = empty();
+    info.offset = offset;
+    info.size_limit = size;
+    info.flags = FLAG_READ_ONLY | FLAG_AUTOCLEAR;
+    let name = shown.as_os_str().as_encoded_bytes();
+    let count = name.len().min(info.file_name.len() - 1);
+    info.file_name[..count].copy_from_slice(&name[..count]);
+    let config = Config {
+        fd: u32::try_from(raw).map_err(|_| Errno::BADF)?,
+        block_size: 0,
+        info,
+        reserved: [0; 8],
+    };
+    match ioctl(device, CONFIGURE, std::ptr::from_ref(&config) as usize) {
+        // Before Linux 5.8 there is no LOOP_CONFIGURE: the driver says EINVAL or ENOTTY.
+        Err(Errno::INVAL | Errno::NOTTY) => {}
+        done => return done.map(|_| ()),
+    }
+    let raw = usize::try_from(raw).map_err(|_| Errno::BADF)?;
+    ioctl(device, SET_FD, raw)?;
+    ioctl(
+        device,
+        SET_STATUS64,
+        std::ptr::from_ref(&config.info) as usize,
+    )
+    .map(|_| ())
+    .inspect_err(|_| {
+        ioctl(device, CLR_FD, 0).ok();
+    })
+}
+
+fn open(path: &Path, access: OFlags) -> SysResult<OwnedFd> {
+    rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| SysError::new("open", format_args!("{path:?}, {access:?}"), errno))
+}
+
+fn empty() -> Info {
+    Info {
+        device: 0,
+        inode: 0,
+        rdevice: 0,
+        offset: 0,
+        size_limit: 0,
+        number: 0,
+        encrypt_type: 0,
+        encrypt_key_size: 0,
+        flags: 0,
+        file_name: [0; 64],
+        crypt_name: [0; 64],
+        encrypt_key: [0; 32],
+        init: [0; 2],
+    }
+}
+
+fn ioctl(fd: impl AsFd, request: libc::c_ulong, argument: usize) -> Result<i32, Errno> {
+    // SAFETY: `argument` is 0, a descriptor's number, or the address of the structure that
+    // `request` names, alive and exclusively ours until the call returns.
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the type of a request differs between libcs"
+    )]
+    let answer = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request.into(), argument) };
+    if answer < 0 {
+        return Err(super::errno_of(&io::Error::last_os_error()));
+    }
+    Ok(answer)
+}
