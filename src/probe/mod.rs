@@ -12,6 +12,7 @@ pub mod btrfs;
 pub mod busy;
 pub mod crypttab;
 pub mod fstab;
+pub mod health;
 pub mod hibernate;
 pub mod inventory;
 pub mod lastboot;
@@ -30,4 +31,4 @@ pub mod target;
 pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
-pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use packages::{Lost, PackageError, PackageFiles, Packages, Record, System, lost_files};

@@ -14,5 +14,6 @@ pub mod fs;
 pub mod fsmount;
 pub mod lock;
 pub mod loopdev;
+pub mod worker;
 
 pub use error::{SysError, SysResult, describe, errno_of};

@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("plan", &["plan", "model", "elf", "probe", "profile"]),
     ("elf", &["elf", "root", "model"]),
-    ("probe", &["probe", "root", "sys", "tool", "model"]),
+    ("probe", &["probe", "elf", "root", "sys", "tool", "model"]),
     ("profile", &["profile", "root", "model"]),
     (
         "exec",
