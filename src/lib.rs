@@ -21,6 +21,7 @@
 //! | decisions | [`plan`] | facts and choices become a list of operations; pure |
 //! | deeds | [`tool`] | external programs |
 //! | | [`session`] | the record of what outlives a process |
+//! | | [`image`] | a root as one file: tar, cpio, OCI, squashfs |
 //! | | [`exec`] | the only module that changes the machine; emits events, never prints |
 //! | | [`sys`] | the only unsafe code; thin typed wrappers over system calls |
 //!
@@ -44,6 +45,7 @@ pub mod cmd;
 pub mod elf;
 pub mod error;
 pub mod exec;
+pub mod image;
 pub mod model;
 pub mod plan;
 pub mod probe;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::enter::EntryOptions;
+use super::export::ExportArgs;
 
 /// Put programs with all they need into a directory that works as /
 #[derive(Args, Debug)]
@@ -15,7 +16,7 @@ pub struct JailArgs {
     pub action: JailAction,
 }
 
-/// `jail build|add|try|check|update|show|remove`.
+/// `jail build|add|try|check|update|show|export|remove`.
 #[derive(Subcommand, Debug)]
 pub enum JailAction {
     /// Make a new jail in DIR
@@ -30,6 +31,7 @@ pub enum JailAction {
     Update(UpdateArgs),
     /// List what a jail holds, and why
     Show(ShowArgs),
+    Export(ExportArgs),
     /// Remove a jail
     Remove(RemoveArgs),
 }

@@ -6,6 +6,7 @@
 pub mod closure;
 pub mod completions;
 pub mod enter;
+pub mod export;
 pub mod jail;
 pub mod profile;
 pub mod scan;

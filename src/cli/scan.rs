@@ -17,7 +17,7 @@ pub struct ScanArgs {
     /// For programs
     #[arg(long)]
     pub json: bool,
-    /// Look at these only: devices, or image files of disks
-    #[arg(value_name = "DEVICE|IMAGE")]
-    pub only: Vec<OsString>,
+    /// Show these only: an id or hostname; or look at these only: a device, image file, directory
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<OsString>,
 }

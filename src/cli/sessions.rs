@@ -1,6 +1,7 @@
 //! `newroot ps`, `exec`, `stop`, `cleanup`: what runs now, and what a dead session left.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -18,6 +19,15 @@ pub struct ExecArgs {
     /// Run as this user of the root's passwd (name, uid, or uid:gid)
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
+    /// Set a variable, or pass one on by its name
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Start in this directory of the root
+    #[arg(short = 'w', long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+    /// Write how the command ended, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub status: Option<PathBuf>,
     /// The session, as `newroot ps` shows it; a unique prefix is enough
     #[arg(value_name = "SESSION")]
     pub session: String,

@@ -1,10 +1,161 @@
-//! `newroot enter`.
+//! `newroot enter`: gather, plan, show or do, report. `jail try` goes the same way with a root
+//! that has no name.
+
+mod command;
+mod facts;
+mod failure;
+mod jail;
+mod report;
+
+pub(super) use command::{Wanted, choose};
+pub(super) use failure::namespaces as namespaces_failure;
+pub(super) use report::{Shown, describe, report_visit};
+
+use std::ffi::OsString;
+use std::path::Path;
 
 use crate::cli::Globals;
-use crate::cli::enter::EnterArgs;
-use crate::error::{Exit, Failure};
+use crate::cli::enter::{EnterArgs, EntryOptions};
+use crate::error::Exit;
+use crate::exec::enter::{Entry, Namespaces, RootDirectory};
+use crate::exec::enter::{run as supervise, unshare};
+use crate::model::{BindEntry, HostPath};
+use crate::plan::{self, Step};
+use crate::root::Tree;
+use crate::session::{Live, New, Place};
+use crate::sys;
 use crate::ui::Ui;
+use facts::Root;
 
-pub(super) fn run(_args: &EnterArgs, _globals: &Globals, _ui: &Ui) -> anyhow::Result<Exit> {
-    Err(Failure::new("enter", "not built yet").into())
+/// What was asked for, by options, by words, and by the jail's own manifest or profile.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) options: &'a EntryOptions,
+    pub(super) words: &'a [OsString],
+    /// Variables of the jail.
+    pub(super) given: &'a [(OsString, OsString)],
+    /// Binds of the jail; an option for the same place wins.
+    pub(super) binds: &'a [BindEntry],
+    /// What the prompt calls it.
+    pub(super) name: &'a Path,
+    pub(super) privileged: bool,
+}
+
+/// What will be done.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) plan: plan::enter::EnterPlan,
+    pub(super) is_shell: bool,
+}
+
+/// A root that is about to be entered, in namespaces that are there.
+#[derive(Debug)]
+pub(super) struct Visited {
+    pub(super) root: RootDirectory,
+    /// What messages call it.
+    pub(super) shown: HostPath,
+    pub(super) steps: Vec<Step>,
+    pub(super) is_shell: bool,
+    pub(super) namespaces: Namespaces,
+}
+
+pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    let privileged = sys::process::may_mount();
+    let root = facts::open(&args.root)?;
+    let jail = jail::read(&root.tree, &args.command);
+    let asked = Asked {
+        options: &args.entry,
+        words: &jail.command,
+        given: &jail.environment,
+        binds: &jail.binds,
+        name: root.path.as_path(),
+        privileged,
+    };
+    let ready = prepare(&root.tree, &root.path, asked)?;
+    // An open directory would keep the host from unmounting it as long as the session runs.
+    let Root { path, tree, id } = root;
+    drop(tree);
+    for note in &ready.plan.notes {
+        ui.note(&format!("note: {note}"));
+    }
+    if globals.dry_run {
+        ui.out(plan::script(&ready.plan.steps).as_bytes())?;
+        return Ok(Exit::Success);
+    }
+    let live = Live::create(
+        &place()?,
+        New {
+            kind: "enter",
+            root: path.as_path().to_path_buf(),
+            command: args.command.clone(),
+        },
+    )?;
+    let namespaces = match unshare(!privileged) {
+        Ok(namespaces) => namespaces,
+        Err(error) => {
+            live.finish()?;
+            let what = format!("enter {path}");
+            return Err(failure::namespaces(&error, &what).into());
+        }
+    };
+    let visited = Visited {
+        root: RootDirectory::Path {
+            path: path.clone(),
+            id,
+        },
+        shown: path,
+        steps: ready.plan.steps,
+        is_shell: ready.is_shell,
+        namespaces,
+    };
+    visit(visited, live, args.entry.status.as_deref(), ui)
+}
+
+/// What happens, as data: everything is known before anything is done.
+pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> anyhow::Result<Ready> {
+    let options = jail::with_binds(asked.options, asked.binds);
+    let mut facts = facts::gather(tree, root, &options, asked.privileged)?;
+    let view = facts::as_entered(tree, &facts)?;
+    let chosen = command::choose(
+        &view,
+        root,
+        command::Wanted {
+            words: asked.words,
+            user: options.user.as_deref(),
+            env: &options.env,
+            given: asked.given,
+            name: asked.name,
+            directory: options.workdir.as_deref(),
+            privileged: asked.privileged,
+        },
+    )?;
+    facts.command = chosen.command;
+    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
+    Ok(Ready {
+        plan,
+        is_shell: chosen.is_shell,
+    })
+}
+
+/// Enters, waits, and says how it ended.
+pub(super) fn visit(
+    visited: Visited,
+    mut live: Live,
+    status: Option<&Path>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let entry = Entry {
+        root: visited.root,
+        steps: visited.steps,
+        ends_on_hangup: visited.is_shell,
+    };
+    let steps = entry.steps.clone();
+    let outcome = supervise(entry, visited.namespaces, &mut live, &mut report::Shown(ui));
+    report::finish(outcome, live, &steps, &visited.shown, status, ui)
+}
+
+/// Where this user's sessions are recorded.
+pub(super) fn place() -> anyhow::Result<Place> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from);
+    Ok(Place::open(runtime.as_deref())?)
 }

@@ -1,9 +1,76 @@
-//! `newroot ps`.
+//! `newroot ps`: this user's sessions.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use super::{enter, sessions};
 use crate::cli::sessions::PsArgs;
-use crate::error::{Exit, Failure};
-use crate::ui::Ui;
+use crate::error::Exit;
+use crate::session::Entry;
+use crate::ui::{Ui, escape_bytes, table};
 
-pub(super) fn run(_args: &PsArgs, _ui: &Ui) -> anyhow::Result<Exit> {
-    Err(Failure::new("ps", "not built yet").into())
+pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
+    let entries = sessions::all(&enter::place()?, ui)?;
+    if args.json {
+        let list: Vec<serde_json::Value> = entries
+            .iter()
+            .map(|entry| json!({ "alive": entry.alive, "record": entry.record }))
+            .collect();
+        ui.out(format!("{}\n", serde_json::Value::from(list)).as_bytes())?;
+        return Ok(Exit::Success);
+    }
+    if entries.is_empty() {
+        return Ok(Exit::Success);
+    }
+    let head = ["SESSION", "KIND", "ROOT", "COMMAND", "PID", "SINCE"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(entries.iter().map(row));
+    ui.out(table(&rows).as_bytes())?;
+    if entries.iter().any(|entry| !entry.alive) {
+        ui.note("a dead session left something behind. To undo it: newroot cleanup");
+    }
+    Ok(Exit::Success)
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    use std::os::unix::ffi::OsStrExt;
+    let record = &entry.record;
+    let words: Vec<String> = record
+        .command
+        .iter()
+        .map(|word| escape_bytes(word.as_bytes()))
+        .collect();
+    let command = if words.is_empty() {
+        String::from("(shell)")
+    } else {
+        words.join(" ")
+    };
+    let pid = if entry.alive {
+        record.supervisor.pid.to_string()
+    } else {
+        String::from("dead")
+    };
+    vec![
+        record.id.clone(),
+        record.kind.clone(),
+        escape_bytes(record.root.as_os_str().as_bytes()),
+        command,
+        pid,
+        ago(record.created),
+    ]
+}
+
+/// "3 min": a clock time would need the time zone of whoever reads it.
+fn ago(created: u64) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(created, |since| since.as_secs());
+    let seconds = now.saturating_sub(created);
+    match seconds {
+        0..=59 => format!("{seconds} s ago"),
+        60..=3599 => format!("{} min ago", seconds / 60),
+        3600..=86_399 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
 }

@@ -1,20 +1,24 @@
 //! `newroot scan`: look, close every look, show.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::scan::ScanArgs;
 use crate::cmd::target;
 use crate::error::Exit;
-use crate::probe::scan::{self, Options};
+use crate::probe::scan::{self, Found, Options};
+use crate::probe::target::{Choice, Name, choose, name};
 use crate::ui::Ui;
 use crate::ui::scan as show;
 
 pub(super) fn run(args: &ScanArgs, ui: &Ui) -> anyhow::Result<Exit> {
-    let options = Options {
-        only: args.only.iter().map(PathBuf::from).collect(),
-    };
-    let scan = scan::scan(&options).map_err(|error| target::scan_failure(&error))?;
-    let found = scan.finish().map_err(|left| target::left_open(&left))?;
+    let named: Vec<(&OsString, Name)> = args
+        .targets
+        .iter()
+        .map(|typed| (typed, name(typed)))
+        .collect();
+    let mut found = look(&named)?;
+    keep(&mut found, &named)?;
     if args.json {
         let mut text = serde_json::to_string_pretty(&show::json(&found))?;
         text.push('\n');
@@ -26,4 +30,62 @@ pub(super) fn run(args: &ScanArgs, ui: &Ui) -> anyhow::Result<Exit> {
         ui.note(&line);
     }
     Ok(Exit::Success)
+}
+
+/// Paths say where to look; without one it is the whole machine.
+fn look(named: &[(&OsString, Name)]) -> anyhow::Result<Found> {
+    let mut only: Vec<PathBuf> = Vec::new();
+    let mut directories = Vec::new();
+    for (_, name) in named {
+        match name {
+            Name::Image(path) | Name::Device(path) => only.push(path.clone()),
+            Name::Directory(path) => directories.push(path),
+            Name::Spec(_) | Name::Word(_) => {}
+        }
+    }
+    let mut found = Found::default();
+    if directories.is_empty() || !only.is_empty() {
+        let scan = scan::scan(&Options { only }).map_err(|error| target::scan_failure(&error))?;
+        found = scan.finish().map_err(|left| target::left_open(&left))?;
+    }
+    for path in directories {
+        let system = scan::directory(path).map_err(|error| target::no_directory(path, &error))?;
+        found.systems.push(system);
+    }
+    Ok(found)
+}
+
+/// Words say what of it to show.
+fn keep(found: &mut Found, named: &[(&OsString, Name)]) -> anyhow::Result<()> {
+    let mut systems = Vec::new();
+    let mut locked = Vec::new();
+    let mut filtered = false;
+    for (typed, name) in named {
+        if !matches!(name, Name::Spec(_) | Name::Word(_)) {
+            continue;
+        }
+        filtered = true;
+        match choose(&found.inventory, &found.systems, &found.locked, Some(name)) {
+            Choice::System(index) => systems.push(index),
+            Choice::Locked(index) => locked.push(index),
+            Choice::Several(more, volumes) => {
+                systems.extend(more);
+                locked.extend(volumes);
+            }
+            Choice::Nothing => {
+                return Err(target::nothing_fits(found, &typed.to_string_lossy()).into());
+            }
+        }
+    }
+    if filtered {
+        let mut index = 0..;
+        found
+            .systems
+            .retain(|_| index.next().is_some_and(|at| systems.contains(&at)));
+        let mut index = 0..;
+        found
+            .locked
+            .retain(|_| index.next().is_some_and(|at| locked.contains(&at)));
+    }
+    Ok(())
 }

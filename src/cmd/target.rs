@@ -1,9 +1,14 @@
 //! TARGET, as every verb of the rescue side takes it, and the failures on the way to it.
 
+use std::io;
+
 use crate::error::Failure;
+use crate::model::HostPath;
 use crate::probe::peek::PeekError;
-use crate::probe::scan::ScanError;
+use crate::probe::scan::{Found, ScanError};
+use crate::sys::{describe, errno_of};
 use crate::tool::ToolError;
+use crate::ui::scan::place;
 
 /// A scan that could not be made.
 pub(super) fn scan_failure(error: &ScanError) -> Failure {
@@ -11,14 +16,18 @@ pub(super) fn scan_failure(error: &ScanError) -> Failure {
     match error {
         ScanError::Tool(ToolError::Missing { program, package }) => {
             Failure::new(what, format!("{program} is not installed"))
-                .hint("the package that brings it", *package)
+                .hint("install the package", *package)
         }
         ScanError::Open { path, source } => Failure::new(
             format!("cannot look at {}", path.display()),
-            crate::sys::describe(source.errno),
+            describe(source.errno),
         )
-        .detail(format!("({source})")),
-        _ => Failure::new(what, error.to_string()),
+        .caused_by(source.clone()),
+        ScanError::NotADevice(path) => Failure::new(
+            format!("cannot look at {}", path.display()),
+            "it is neither a block device nor an image file",
+        ),
+        ScanError::Tool(_) => Failure::new(what, error.to_string()),
     }
 }
 
@@ -27,4 +36,41 @@ pub(super) fn left_open(left: &[PeekError]) -> Failure {
     let failure = Failure::new("the scan did not close what it looked at", "");
     left.iter()
         .fold(failure, |failure, error| failure.detail(error.to_string()))
+        .hint("see who holds it", "newroot scan")
+}
+
+/// A directory that cannot be opened as a root.
+pub(super) fn no_directory(path: &HostPath, error: &io::Error) -> Failure {
+    Failure::new(format!("cannot look at {path}"), describe(errno_of(error)))
+}
+
+/// A TARGET that leads nowhere: what there is instead.
+pub(super) fn nothing_fits(found: &Found, typed: &str) -> Failure {
+    let what = format!("no system fits \"{typed}\"");
+    let failure = match found.systems.len() + found.locked.len() {
+        0 => Failure::new(what, "no installed system was found at all"),
+        _ => Failure::new(what, "these were found"),
+    };
+    let failure = found.systems.iter().fold(failure, |failure, system| {
+        let host = system.facts.hostname.as_deref().unwrap_or("?");
+        failure.detail(format!(
+            "{}  {}  {host}  {}",
+            system.id,
+            system.facts.os.short(),
+            place(&found.inventory, system)
+        ))
+    });
+    let failure = found.locked.iter().fold(failure, |failure, locked| {
+        let name = &found.inventory.volumes[locked.volume].name;
+        failure.detail(format!("{}  locked, {}  {name}", locked.id, locked.what))
+    });
+    let is_file = crate::probe::target::kind_of(typed.as_ref()).is_some();
+    let failure = failure.hint("see what was left out, and why", "newroot scan");
+    if is_file {
+        return failure.hint(
+            "if a file or directory is meant",
+            format!("newroot scan ./{typed}"),
+        );
+    }
+    failure
 }

@@ -32,6 +32,17 @@ pub struct CacheEntry {
     pub isa_level: u32,
 }
 
+/// One entry whatever program it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheLine {
+    /// The class and ABI of the library, as ldconfig encodes them (0x0303 for x86-64).
+    pub flags: u32,
+    /// The name it is found by.
+    pub name: Vec<u8>,
+    /// The rest.
+    pub entry: CacheEntry,
+}
+
 /// A cache file.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -75,6 +86,17 @@ impl Cache {
         self.range(name)
             .filter(move |index| self.flags(*index).is_some_and(&fits))
             .filter_map(|index| self.entry(index))
+    }
+
+    /// Every entry that can be read, in the file's order, with its flags and name.
+    pub fn lines(&self) -> impl Iterator<Item = CacheLine> + '_ {
+        (0..self.layout.count).filter_map(|index| {
+            Some(CacheLine {
+                flags: self.flags(index)?,
+                name: self.key(index)?.to_vec(),
+                entry: self.entry(index)?,
+            })
+        })
     }
 
     /// How many entries the file has.

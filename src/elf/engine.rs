@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::loader::{self, Family, Loader};
+use super::names::{Known, Names, Places};
 use super::object::{self, Object, Refusal, Target};
+use super::read::Scratch;
 use super::types::{Closure, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
@@ -111,22 +113,27 @@ pub(super) enum FileState {
     /// Is there and no use.
     Refused(Refusal),
     /// An ELF object.
-    Object(Arc<Object>),
+    Object(Arc<Known>),
 }
+
+/// The names of the glibc-hwcaps levels below one directory.
+pub(super) type Levels = [Vec<u8>];
 
 /// Answers for one tree; keeps what it has read. A file that changes under it keeps its first
 /// answer.
 pub struct Engine<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) options: Options,
-    files: HashMap<Box<[u8]>, (Arc<[u8]>, FileState)>,
+    files: HashMap<Box<[u8]>, (RootPath, FileState)>,
     by_id: HashMap<FileId, FileState>,
     loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
     caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
     preload: Option<Rc<[Arc<[u8]>]>>,
     pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
-    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<[Vec<u8>]>>>,
-    window: Vec<u8>,
+    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
+    pub(super) names: Names,
+    pub(super) places: Places,
+    scratch: Scratch,
 }
 
 impl std::fmt::Debug for Engine<'_> {
@@ -158,7 +165,9 @@ impl<'t> Engine<'t> {
             preload: None,
             versions: HashMap::new(),
             listings: RefCell::default(),
-            window: Vec::new(),
+            names: Names::default(),
+            places: Places::default(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -192,7 +201,7 @@ impl<'t> Engine<'t> {
     pub fn object(&mut self, path: &RootPath) -> Result<Arc<Object>, ElfError> {
         let (file, meta) = self.open_program(path)?;
         match self.state_of(&file, &meta) {
-            FileState::Object(object) => Ok(object),
+            FileState::Object(object) => Ok(Arc::clone(&object.object)),
             FileState::Refused(refusal) => Err(ElfError::Refused {
                 path: path.clone(),
                 reason: refusal.reason,
@@ -220,7 +229,7 @@ impl<'t> Engine<'t> {
         Ok((file, meta))
     }
 
-    fn closure_of(&mut self, program: &RootPath, object: &Arc<Object>) -> Closure {
+    fn closure_of(&mut self, program: &RootPath, object: &Arc<Known>) -> Closure {
         let Some(loader) = self.loader_of(object) else {
             return Closure::empty(program.clone(), ProgramKind::Static);
         };
@@ -229,9 +238,11 @@ impl<'t> Engine<'t> {
         } else {
             ProgramKind::Library
         };
-        let walk = Walk::new(self, loader, program, object);
-        let mut finished = walk.run(kind);
-        if self.options.versions {
+        // musl does not look at symbol versions.
+        let versions = self.options.versions && loader.family == Family::Glibc;
+        let walk = Walk::new(self, loader, program, object, kind);
+        let mut finished = walk.run();
+        if versions {
             finished.closure.versions = versions::check(self, &finished);
         }
         if self.options.notes {
@@ -263,7 +274,7 @@ impl<'t> Engine<'t> {
             FileState::Object(found) => Some(found),
             FileState::Absent(_) | FileState::Refused(_) => None,
         };
-        let family = loader::family(&key.0, interpreter.as_deref());
+        let family = loader::family(&key.0, interpreter.as_deref().map(|it| &**it));
         let loader = Rc::new(Loader::new(family, Arc::clone(&key.0), interpreter, key.1));
         self.loaders.insert(key, Rc::clone(&loader));
         Some(loader)
@@ -283,15 +294,14 @@ impl<'t> Engine<'t> {
     }
 
     /// What is at `path`, looked at once.
-    pub(super) fn file(&mut self, path: &[u8]) -> (Arc<[u8]>, FileState) {
-        if let Some((path, state)) = self.files.get(path) {
-            return (Arc::clone(path), state.clone());
+    pub(super) fn file(&mut self, path: &[u8]) -> (RootPath, FileState) {
+        if let Some(known) = self.files.get(path) {
+            return known.clone();
         }
-        let state = self.look(&RootPath::from_bytes(path));
-        let shared: Arc<[u8]> = Arc::from(path);
-        self.files
-            .insert(Box::from(path), (Arc::clone(&shared), state.clone()));
-        (shared, state)
+        let shared = RootPath::from_bytes(path);
+        let known = (shared.clone(), self.look(&shared));
+        self.files.insert(Box::from(path), known.clone());
+        known
     }
 
     fn look(&mut self, path: &RootPath) -> FileState {
@@ -312,8 +322,8 @@ impl<'t> Engine<'t> {
         if let Some(state) = self.by_id.get(&meta.id) {
             return state.clone();
         }
-        let state = match object::read(file, meta, &mut self.window) {
-            Ok(object) => FileState::Object(Arc::new(object)),
+        let state = match object::read(file, meta, &mut self.scratch) {
+            Ok(object) => FileState::Object(Arc::new(Known::new(object, &mut self.names))),
             Err(refusal) => FileState::Refused(refusal),
         };
         self.by_id.insert(meta.id, state.clone());
@@ -321,12 +331,12 @@ impl<'t> Engine<'t> {
     }
 
     /// Reads a file as musl does: whatever `e_ident` says, it is for this machine (rule M7).
-    pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Object>> {
+    pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Known>> {
         let file = self.tree.open(&RootPath::from_bytes(path)).ok()?;
         let meta = file.meta().ok().filter(|meta| meta.kind == Kind::File)?;
-        object::read_as(&file, &meta, &mut self.window, target)
+        object::read_as(&file, &meta, &mut self.scratch, target)
             .ok()
-            .map(Arc::new)
+            .map(|object| Arc::new(Known::new(object, &mut self.names)))
     }
 
     /// The loader's ld.so.cache, read once.

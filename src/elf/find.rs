@@ -5,8 +5,10 @@ use std::sync::Arc;
 use goblin::elf::header::{ET_DYN, ET_EXEC};
 
 use super::engine::FileState;
-use super::object::{Object, Target};
+use super::names::Known;
+use super::object::Target;
 use super::types::FoundBy;
+use crate::model::RootPath;
 
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
@@ -19,13 +21,13 @@ pub(super) enum Outcome {
     /// This file.
     Found {
         /// As the loader opens it.
-        path: Arc<[u8]>,
-        object: Arc<Object>,
+        path: RootPath,
+        object: Arc<Known>,
         by: FoundBy,
     },
     /// The loader stops at this file and gives up.
     Refused {
-        path: Arc<[u8]>,
+        path: RootPath,
         reason: &'static str,
     },
     /// Nothing.
@@ -36,7 +38,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug)]
 pub(super) enum Verdict {
     /// Take it.
-    Fit(Arc<Object>),
+    Fit(Arc<Known>),
     /// Try the next one.
     Skip,
     /// Leave this list of directories (musl: end the whole search).

@@ -8,9 +8,11 @@ use goblin::elf::header::{EM_386, EM_X86_64};
 
 use super::dst::{self, Tokens};
 use super::find::{Outcome, Verdict, judge_glibc};
-use super::loader::{Facts, Loader};
+use super::loader::{Facts, Loader, SubDirs};
+use super::names::NameId;
 use super::types::FoundBy;
 use super::walk::{Dirs, PROGRAM, Walk, directory_of};
+use crate::model::RootPath;
 
 /// How far a list of directories led.
 enum Step {
@@ -22,11 +24,15 @@ enum Step {
 
 impl Walk<'_, '_> {
     /// Rule G4: the name equals a name that an object is known by, or its DT_SONAME.
-    pub(super) fn known_to_glibc(&self, name: &[u8]) -> Option<usize> {
+    pub(super) fn known_to_glibc(&self, name: &[u8], id: NameId) -> Option<usize> {
+        if !name.contains(&b'/') {
+            return self.engine.places.get(id);
+        }
+        // A path also equals the one that an object was opened by.
         self.loaded.iter().enumerate().find_map(|(index, loaded)| {
             let known = index != PROGRAM
                 && (*loaded.name == *name
-                    || *loaded.path == *name
+                    || loaded.path.as_bytes() == name
                     || loaded.aliases.iter().any(|alias| **alias == *name));
             let is = known || loaded.object.soname.as_deref() == Some(name);
             is.then_some(index)
@@ -34,7 +40,7 @@ impl Walk<'_, '_> {
     }
 
     /// Rules G5 and G6.
-    pub(super) fn find_by_glibc(&mut self, name: &Arc<[u8]>, by: usize) -> Outcome {
+    pub(super) fn find_by_glibc(&mut self, name: &Arc<[u8]>, id: NameId, by: usize) -> Outcome {
         if name.contains(&b'/') {
             let path = self.engine.absolute(name);
             return match self.probe(&path, FoundBy::Path) {
@@ -61,7 +67,7 @@ impl Walk<'_, '_> {
         {
             return outcome;
         }
-        self.tail(name, no_default)
+        self.tail(name, id, no_default)
     }
 
     /// DT_RPATH of the requester and of those that loaded it, the program's last.
@@ -84,9 +90,9 @@ impl Walk<'_, '_> {
     }
 
     /// The cache, then the default directories: the same for every program of a loader.
-    fn tail(&mut self, name: &Arc<[u8]>, no_default: bool) -> Outcome {
+    fn tail(&mut self, name: &[u8], id: NameId, no_default: bool) -> Outcome {
         let loader = Rc::clone(&self.loader);
-        if !no_default && let Some(known) = loader.tail.borrow().get(name) {
+        if !no_default && let Some(known) = loader.tail.borrow().get(id) {
             return known.clone();
         }
         let mut outcome = Outcome::Missing;
@@ -101,8 +107,7 @@ impl Walk<'_, '_> {
             }
         }
         if !no_default {
-            let key = Arc::clone(name);
-            loader.tail.borrow_mut().insert(key, outcome.clone());
+            loader.tail.borrow_mut().put(id, outcome.clone());
         }
         outcome
     }
@@ -165,7 +170,7 @@ impl Walk<'_, '_> {
 
     /// Rule G7: the sub-directories of `dir` that exist and count on this CPU, `dir` itself last;
     /// none when `dir` is no directory. glibc remembers absent directories in the same way.
-    fn subdirectories(&self, dir: &[u8]) -> Arc<[Box<[u8]>]> {
+    fn subdirectories(&self, dir: &[u8]) -> SubDirs {
         if let Some(known) = self.loader.directories.borrow().get(dir) {
             return Arc::clone(known);
         }
@@ -189,7 +194,7 @@ impl Walk<'_, '_> {
             }
             subs.push(Box::from([]));
         }
-        let subs: Arc<[Box<[u8]>]> = Arc::from(subs);
+        let subs: SubDirs = Arc::from(subs);
         self.loader
             .directories
             .borrow_mut()
@@ -367,7 +372,7 @@ impl Walk<'_, '_> {
     }
 }
 
-fn end(path: Arc<[u8]>, verdict: Verdict, by: FoundBy) -> Step {
+fn end(path: RootPath, verdict: Verdict, by: FoundBy) -> Step {
     match verdict {
         Verdict::Fit(object) => Step::End(Outcome::Found { path, object, by }),
         Verdict::Fatal(reason) => Step::End(Outcome::Refused { path, reason }),
@@ -377,7 +382,7 @@ fn end(path: Arc<[u8]>, verdict: Verdict, by: FoundBy) -> Step {
 
 /// Whether a path lies below a default directory once `.` and `..` are folded.
 fn trusted(path: &[u8], facts: &Facts) -> bool {
-    let folded = crate::model::RootPath::from_bytes(path).normalized();
+    let folded = RootPath::from_bytes(path).normalized();
     facts.system_dirs.iter().any(|dir| {
         folded
             .as_bytes()

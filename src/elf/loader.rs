@@ -14,6 +14,7 @@ use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S39
 
 use super::cpu::x86_levels;
 use super::find::Outcome;
+use super::names::{Known, Table};
 use super::object::{Object, Target};
 use super::read::read_up_to;
 use crate::model::Cpu;
@@ -36,6 +37,9 @@ pub(super) enum Family {
     Musl,
 }
 
+/// Sub-directories of one directory, each with its trailing slash.
+pub(super) type SubDirs = Arc<[Box<[u8]>]>;
+
 /// One loader, as the programs of one class and machine use it.
 #[derive(Debug)]
 pub(super) struct Loader {
@@ -43,14 +47,14 @@ pub(super) struct Loader {
     /// PT_INTERP, literally; for a library, the usual name on its machine.
     pub(super) path: Arc<[u8]>,
     /// The loader's own file, where it is there.
-    pub(super) object: Option<Arc<Object>>,
+    pub(super) object: Option<Arc<Known>>,
     /// What a library must be.
     pub(super) target: Target,
     facts: OnceCell<Facts>,
     /// For each directory the sub-directories that exist and count, `""` last (rule G7).
-    pub(super) directories: RefCell<HashMap<Box<[u8]>, Arc<[Box<[u8]>]>>>,
+    pub(super) directories: RefCell<HashMap<Box<[u8]>, SubDirs>>,
     /// What the cache and the default directories say of a name: the same for every program.
-    pub(super) tail: RefCell<HashMap<Arc<[u8]>, Outcome>>,
+    pub(super) tail: RefCell<Table<Outcome>>,
 }
 
 /// What is compiled into a loader.
@@ -72,7 +76,7 @@ impl Loader {
     pub(super) fn new(
         family: Family,
         path: Arc<[u8]>,
-        object: Option<Arc<Object>>,
+        object: Option<Arc<Known>>,
         target: Target,
     ) -> Self {
         Self {

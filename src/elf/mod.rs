@@ -7,19 +7,24 @@
 //! [`Engine`] is the door. `object` reads one file, `loader` says what is compiled into a loader,
 //! `walk` is the worklist, `glibc` and `musl` are the search rules, `find` judges a candidate.
 
+mod answer;
 pub mod cache;
+pub mod cache_write;
 mod cpu;
 pub mod dst;
+mod dynamic;
 mod engine;
 mod find;
 mod glibc;
 mod loader;
 mod musl;
+mod names;
 pub mod notes;
 pub mod object;
 mod read;
 mod script;
 pub mod symbols;
+mod target;
 mod types;
 mod variants;
 pub mod versions;

@@ -116,7 +116,7 @@ impl Walk<'_, '_> {
                 let own = self.loader.object.clone().filter(|_| is_libc);
                 Some(match own {
                     Some(own) => Outcome::Found {
-                        path: Arc::clone(&self.loader.path),
+                        path: RootPath::from_bytes(&self.loader.path),
                         object: own,
                         by: FoundBy::Default,
                     },

@@ -7,12 +7,11 @@
 use goblin::elf::note::NoteDataIterator;
 use serde_json::Value;
 
+use super::answer::Finished;
 use super::engine::Engine;
 use super::object::{Object, Segment};
 use super::read::read_up_to;
 use super::types::{DlopenNote, Needer};
-use super::walk::Finished;
-use crate::model::RootPath;
 use crate::root::TreeFile;
 
 const OWNER: &str = "FDO";
@@ -24,8 +23,7 @@ const MAX_NOTES: usize = 256 << 10;
 pub(super) fn gather(engine: &Engine<'_>, finished: &Finished) -> Vec<DlopenNote> {
     let mut all = Vec::new();
     for (index, it) in finished.loaded.iter().enumerate() {
-        let path = RootPath::from_bytes(&engine.absolute(&it.path));
-        let Ok(file) = engine.tree.open(&path) else {
+        let Ok(file) = engine.tree.open(&it.path) else {
             continue;
         };
         for mut note in read(&file, &it.object) {

@@ -9,35 +9,22 @@
 
 use std::sync::Arc;
 
-use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
-use goblin::elf::dynamic::{
-    DF_1_PIE, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH,
-    DT_SONAME, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM,
-    Dyn,
-};
+use goblin::elf::dynamic::DF_1_PIE;
 use goblin::elf::header::{ET_DYN, ET_EXEC, Header};
-use goblin::elf::program_header::{
-    PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader, program_header32, program_header64,
-};
-use scroll::Pread;
+use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader};
 
-use super::read::{Strings, fill, read_range};
+use super::dynamic::read_dynamic;
+use super::read::{Scratch, fill, read_range};
+pub use super::target::{Refusal, Target};
+use super::target::{entry_size, identify};
 use crate::model::{FileId, Meta};
 use crate::root::TreeFile;
-
-/// Not in goblin: this object hides behind the one named here (`DT_AUXILIARY`, gABI extension).
-const DT_AUXILIARY: u64 = 0x7fff_fffd;
-/// Not in goblin: this object is a filter for the one named here.
-const DT_FILTER: u64 = 0x7fff_ffff;
 
 /// What one look at a file reads first; the headers of nearly every file fit.
 const PAGE: usize = 4096;
 /// PT_INTERP is a path: the kernel takes no more than PATH_MAX.
 const MAX_INTERP: u64 = 4096;
-/// 65,536 entries of 16 bytes; the largest real dynamic sections have a few hundred.
-const MAX_DYNAMIC: u64 = 1 << 20;
-
 /// How a needed name is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeedKind {
@@ -96,35 +83,6 @@ pub struct Tables {
     pub verdef_count: u64,
 }
 
-/// What decides whether two ELF files can live in one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// `EI_CLASS`: 1 for 32 bit, 2 for 64 bit.
-    pub class: u8,
-    /// Whether the data is little-endian.
-    pub little: bool,
-    /// `e_machine`.
-    pub machine: u16,
-}
-
-impl Target {
-    /// What goblin's readers want to know.
-    #[must_use]
-    pub fn ctx(self) -> Ctx {
-        let container = if self.class == 1 {
-            Container::Little
-        } else {
-            Container::Big
-        };
-        let endian = if self.little {
-            Endian::Little
-        } else {
-            Endian::Big
-        };
-        Ctx::new(container, endian)
-    }
-}
-
 /// An ELF file.
 #[derive(Clone, Debug)]
 pub struct Object {
@@ -170,7 +128,7 @@ impl Object {
     }
 }
 
-fn offset_in(loads: &[Segment], address: u64) -> Option<(u64, u64)> {
+pub(super) fn offset_in(loads: &[Segment], address: u64) -> Option<(u64, u64)> {
     loads.iter().find_map(|load| {
         let inside = address.checked_sub(load.address)?;
         let rest = load.size.checked_sub(inside).filter(|rest| *rest > 0)?;
@@ -178,38 +136,14 @@ fn offset_in(loads: &[Segment], address: u64) -> Option<(u64, u64)> {
     })
 }
 
-/// A file that is no usable ELF object, with what was still recognised: a loader skips a file
-/// for another class or machine, and stops at one that it cannot understand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Whether the file begins with the ELF magic.
-    pub elf: bool,
-    /// `EI_CLASS`, when the header was that long.
-    pub class: Option<u8>,
-    /// Class, byte order and machine, when the header was whole.
-    pub target: Option<Target>,
-    /// What the loader says of it.
-    pub reason: &'static str,
-}
-
-impl Refusal {
-    pub(super) fn new(reason: &'static str) -> Self {
-        Self {
-            elf: false,
-            class: None,
-            target: None,
-            reason,
-        }
-    }
-}
-
 /// Reads what a loader reads.
 ///
 /// # Errors
 /// [`Refusal`] when the file cannot be understood. A read error counts as a short file.
-pub fn read(file: &TreeFile, meta: &Meta, window: &mut Vec<u8>) -> Result<Object, Refusal> {
-    let mut page = [0_u8; PAGE];
-    let length = fill(file, &mut page, 0);
+pub fn read(file: &TreeFile, meta: &Meta, scratch: &mut Scratch) -> Result<Object, Refusal> {
+    let Scratch { page, window } = scratch;
+    page.resize(PAGE, 0);
+    let length = fill(file, page, 0);
     let page = page.get(..length).unwrap_or_default();
     parse(page, file, meta, window)
 }
@@ -222,11 +156,12 @@ pub fn read(file: &TreeFile, meta: &Meta, window: &mut Vec<u8>) -> Result<Object
 pub(super) fn read_as(
     file: &TreeFile,
     meta: &Meta,
-    window: &mut Vec<u8>,
+    scratch: &mut Scratch,
     target: Target,
 ) -> Result<Object, Refusal> {
-    let mut page = [0_u8; PAGE];
-    let length = fill(file, &mut page, 0);
+    let Scratch { page, window } = scratch;
+    page.resize(PAGE, 0);
+    let length = fill(file, page, 0);
     let order = if target.little { 1 } else { 2 };
     let ident = [0x7f, b'E', b'L', b'F', target.class, order, 1];
     for (byte, wanted) in page.iter_mut().zip(ident) {
@@ -252,8 +187,9 @@ fn parse(
     let header = Elf::parse_header(page).map_err(|_ignored| refuse("invalid ELF header"))?;
     let headers = program_headers(page, file, &header, target)
         .ok_or_else(|| refuse("cannot read file data"))?;
-    let early_fault =
-        early.or((header.e_version != 1).then_some("ELF file version does not match current one"));
+    let early_fault = early.or_else(|| {
+        (header.e_version != 1).then_some("ELF file version does not match current one")
+    });
     let mut object = Object {
         id: meta.id,
         mode: meta.mode,
@@ -288,71 +224,6 @@ fn parse(
     Ok(object)
 }
 
-/// The checks on `e_ident`, in the loader's order.
-fn identify(page: &[u8]) -> Result<(Target, Option<&'static str>), Refusal> {
-    let Some(ident) = page.get(..16).filter(|_| page.len() >= 52) else {
-        let mut refusal = Refusal::new("file too short");
-        refusal.elf = page.starts_with(b"\x7fELF");
-        return Err(refusal);
-    };
-    let [
-        0x7f,
-        b'E',
-        b'L',
-        b'F',
-        class,
-        data,
-        version,
-        abi,
-        abi_version,
-        padding @ ..,
-    ] = ident
-    else {
-        return Err(Refusal::new("invalid ELF header"));
-    };
-    let mut refusal = Refusal {
-        elf: true,
-        class: Some(*class),
-        target: None,
-        reason: "file too short",
-    };
-    if *class == 2 && page.len() < 64 {
-        return Err(refusal);
-    }
-    if !matches!(class, 1 | 2) {
-        refusal.reason = "wrong ELF class";
-        return Err(refusal);
-    }
-    let little = match data {
-        1 => true,
-        2 => false,
-        _ => {
-            refusal.reason = "ELF file data encoding is unknown";
-            return Err(refusal);
-        }
-    };
-    let machine = page
-        .pread_with::<u16>(18, if little { Endian::Little } else { Endian::Big }.into())
-        .unwrap_or(0);
-    let fault = if *version != 1 {
-        Some("ELF file version ident does not match current one")
-    } else if !matches!(abi, 0 | 3) {
-        Some("ELF file OS ABI invalid")
-    } else if *abi == 0 && *abi_version != 0 {
-        Some("ELF file ABI version invalid")
-    } else if padding.iter().any(|byte| *byte != 0) {
-        Some("nonzero padding in e_ident")
-    } else {
-        None
-    };
-    let target = Target {
-        class: *class,
-        little,
-        machine,
-    };
-    Ok((target, fault))
-}
-
 /// What glibc refuses in a library that is otherwise for this machine.
 fn late_fault(object: &Object, header: &Header) -> Option<&'static str> {
     if object.file_type != ET_DYN && object.file_type != ET_EXEC {
@@ -369,14 +240,6 @@ fn late_fault(object: &Object, header: &Header) -> Option<&'static str> {
         Some("cannot dynamically load position-independent executable")
     } else {
         None
-    }
-}
-
-fn entry_size(target: Target) -> usize {
-    if target.class == 1 {
-        program_header32::SIZEOF_PHDR
-    } else {
-        program_header64::SIZEOF_PHDR
     }
 }
 
@@ -423,96 +286,4 @@ fn interpreter(page: &[u8], file: &TreeFile, header: &ProgramHeader) -> Option<A
         Some(bytes) => Some(cut(bytes)),
         None => read_range(file, header.p_offset, size).map(|bytes| cut(&bytes)),
     }
-}
-
-/// Reads the dynamic section and the strings it names.
-fn read_dynamic(
-    object: &mut Object,
-    page: &[u8],
-    file: &TreeFile,
-    segment: &ProgramHeader,
-    window: &mut Vec<u8>,
-) {
-    // The loader sees memory: the address counts, and p_offset only where no segment has it.
-    let (offset, rest) =
-        offset_in(&object.loads, segment.p_vaddr).unwrap_or((segment.p_offset, segment.p_filesz));
-    let size = segment.p_filesz.min(rest).min(MAX_DYNAMIC);
-    let size = usize::try_from(size).unwrap_or(0);
-    let in_page = usize::try_from(offset)
-        .ok()
-        .and_then(|start| page.get(start..start.checked_add(size)?));
-    let read;
-    let bytes = match in_page {
-        Some(bytes) => bytes,
-        None => {
-            read = super::read::read_up_to(file, offset, size);
-            &read
-        }
-    };
-    let names = read_tags(object, bytes);
-    let Some((offset, rest)) = object
-        .tables
-        .strtab
-        .and_then(|address| object.offset_of(address))
-    else {
-        return;
-    };
-    let mut strings = Strings::new(file, offset, rest, window);
-    strings.prepare(
-        names.needs.iter().map(|(_, at)| *at).chain(
-            [names.soname, names.rpath, names.runpath]
-                .into_iter()
-                .flatten(),
-        ),
-    );
-    for (kind, at) in names.needs {
-        if let Some(name) = strings.get(at) {
-            object.needs.push(Need { kind, name });
-        }
-    }
-    object.soname = names.soname.and_then(|at| strings.get(at));
-    object.runpath = names.runpath.and_then(|at| strings.get(at));
-    if object.runpath.is_none() {
-        object.rpath = names.rpath.and_then(|at| strings.get(at));
-    }
-}
-
-/// Offsets into the string table.
-#[derive(Default)]
-struct Names {
-    needs: Vec<(NeedKind, u64)>,
-    soname: Option<u64>,
-    rpath: Option<u64>,
-    runpath: Option<u64>,
-}
-
-/// The last tag of a kind counts, except for those that name an object: all of them count.
-fn read_tags(object: &mut Object, bytes: &[u8]) -> Names {
-    let mut names = Names::default();
-    let mut offset = 0;
-    let ctx = object.target.ctx();
-    while let Ok(entry) = bytes.gread_with::<Dyn>(&mut offset, ctx) {
-        let value = entry.d_val;
-        match entry.d_tag {
-            DT_NULL => break,
-            DT_NEEDED => names.needs.push((NeedKind::Needed, value)),
-            DT_AUXILIARY => names.needs.push((NeedKind::Auxiliary, value)),
-            DT_FILTER => names.needs.push((NeedKind::Filter, value)),
-            DT_SONAME => names.soname = Some(value),
-            DT_RPATH => names.rpath = Some(value),
-            DT_RUNPATH => names.runpath = Some(value),
-            DT_FLAGS_1 => object.flags_1 = value,
-            DT_STRTAB => object.tables.strtab = Some(value),
-            DT_SYMTAB => object.tables.symtab = Some(value),
-            DT_HASH => object.tables.hash = Some(value),
-            DT_GNU_HASH => object.tables.gnu_hash = Some(value),
-            DT_VERSYM => object.tables.versym = Some(value),
-            DT_VERNEED => object.tables.verneed = Some(value),
-            DT_VERNEEDNUM => object.tables.verneed_count = value,
-            DT_VERDEF => object.tables.verdef = Some(value),
-            DT_VERDEFNUM => object.tables.verdef_count = value,
-            _ => {}
-        }
-    }
-    names
 }

@@ -33,6 +33,15 @@ pub(super) fn fill(file: &TreeFile, buffer: &mut [u8], offset: u64) -> usize {
     filled
 }
 
+/// What is used for one file after the other.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The first page of the file.
+    pub(super) page: Vec<u8>,
+    /// The part of its string table with the wanted strings.
+    pub(super) window: Vec<u8>,
+}
+
 /// Exactly `size` bytes, or nothing.
 pub(super) fn read_range(file: &TreeFile, offset: u64, size: usize) -> Option<Vec<u8>> {
     let bytes = read_up_to(file, offset, size);
@@ -66,18 +75,19 @@ pub(super) struct Strings<'a> {
     offset: u64,
     size: u64,
     start: u64,
+    filled: usize,
     window: &'a mut Vec<u8>,
 }
 
 impl<'a> Strings<'a> {
     /// `size` is what the segment has, not what DT_STRSZ claims: loaders do not look at that.
     pub(super) fn new(file: &'a TreeFile, offset: u64, size: u64, window: &'a mut Vec<u8>) -> Self {
-        window.clear();
         Self {
             file,
             offset,
             size,
             start: 0,
+            filled: 0,
             window,
         }
     }
@@ -95,10 +105,13 @@ impl<'a> Strings<'a> {
         };
         let rest = self.size.saturating_sub(low);
         let want = usize::try_from(span.saturating_add(TAIL).min(rest)).unwrap_or(0);
-        self.window.resize(want, 0);
+        // It only ever grows: clearing it for each of a thousand files would cost.
+        if self.window.len() < want {
+            self.window.resize(want, 0);
+        }
         let at = self.offset.saturating_add(low);
-        let got = fill(self.file, self.window, at);
-        self.window.truncate(got);
+        let window = self.window.get_mut(..want).unwrap_or_default();
+        self.filled = fill(self.file, window, at);
         self.start = low;
     }
 
@@ -107,7 +120,7 @@ impl<'a> Strings<'a> {
         let inside = at
             .checked_sub(self.start)
             .and_then(|inside| usize::try_from(inside).ok())
-            .and_then(|inside| self.window.get(inside..))
+            .and_then(|inside| self.window.get(inside..self.filled))
             .and_then(until_nul);
         if let Some(found) = inside {
             return Some(Arc::from(found));

@@ -1,6 +1,7 @@
 //! The answer of the engine, as plain data for whoever plans, shows or compares it.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use crate::model::{FileId, RootPath};
 
@@ -65,24 +66,27 @@ impl Closure {
     #[must_use]
     pub fn paths(&self) -> Vec<RootPath> {
         let mut all = Vec::with_capacity(self.objects.len() + 2);
-        self.add_paths(&mut all);
+        self.each_path(&mut |path| all.push(path.clone()));
         all.sort();
         all.dedup();
         all
     }
 
-    /// Adds those of [`Closure::paths`], unsorted.
-    pub fn add_paths(&self, all: &mut Vec<RootPath>) {
-        all.push(self.program.clone());
+    /// Shows each of [`Closure::paths`] to `visit`, unsorted and perhaps more than once.
+    pub fn each_path<'c>(&'c self, visit: &mut dyn FnMut(&'c RootPath)) {
+        visit(&self.program);
         for step in self.script.iter().filter(|step| step.missing.is_none()) {
-            all.push(step.program.clone());
+            visit(&step.program);
             if let Some(closure) = &step.closure {
-                closure.add_paths(all);
+                closure.each_path(visit);
             }
         }
-        let loader = self.interpreter.iter().filter(|it| it.present);
-        all.extend(loader.map(|it| it.path.clone()));
-        all.extend(self.objects.iter().map(|object| object.path.clone()));
+        if let Some(loader) = self.interpreter.iter().find(|it| it.present) {
+            visit(&loader.path);
+        }
+        for object in &self.objects {
+            visit(&object.path);
+        }
     }
 
     /// Whether start-up would succeed as far as files and versions go.
@@ -126,7 +130,7 @@ pub struct LoadedObject {
     /// The path that the loader opens, inside the root.
     pub path: RootPath,
     /// The name that was asked for.
-    pub name: Vec<u8>,
+    pub name: Arc<[u8]>,
     /// Who asked, in order; indices into `Closure::objects`.
     pub needed_by: Vec<Needer>,
     /// The rule that found it.

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::engine::Engine;
+use super::engine::{Engine, Levels};
 use super::glibc::{base_directory, level_path};
 use super::loader::{Family, Loader};
 use super::types::{FoundBy, Variant};
@@ -27,7 +27,7 @@ pub(super) fn find(engine: &mut Engine<'_>, loader: &Loader, loaded: &Loaded) ->
             found.push(Variant { path, level });
         }
     };
-    let directory = base_directory(&loaded.path).to_vec();
+    let directory = base_directory(loaded.path.as_bytes()).to_vec();
     add(engine, [&directory, &b"/"[..], &loaded.name].concat(), None);
     for level in levels_in(engine, &directory).iter() {
         add(
@@ -52,13 +52,13 @@ pub(super) fn find(engine: &mut Engine<'_>, loader: &Loader, loaded: &Loaded) ->
 }
 
 /// The names below `directory/glibc-hwcaps`, whether this CPU takes them or not.
-fn levels_in(engine: &Engine<'_>, directory: &[u8]) -> Rc<[Vec<u8>]> {
+fn levels_in(engine: &Engine<'_>, directory: &[u8]) -> Rc<Levels> {
     use std::os::unix::ffi::OsStringExt;
     if let Some(known) = engine.listings.borrow().get(directory) {
         return Rc::clone(known);
     }
     let path = RootPath::from_bytes(&[directory, b"/glibc-hwcaps"].concat());
-    let names: Rc<[Vec<u8>]> = engine
+    let names: Rc<Levels> = engine
         .tree
         .list(&path)
         .unwrap_or_default()

@@ -10,12 +10,12 @@ use goblin::elf::SectionHeader;
 use goblin::elf::section_header::{SHT_GNU_VERDEF, SHT_GNU_VERNEED};
 use goblin::elf::symver::{VerdefSection, VerneedSection};
 
+use super::answer::Finished;
 use super::engine::Engine;
 use super::object::Object;
 use super::read::{Strings, read_up_to};
 use super::types::VersionProblem;
-use super::walk::{Finished, Loaded};
-use crate::model::RootPath;
+use super::walk::Loaded;
 use crate::root::TreeFile;
 
 /// `VER_FLG_WEAK`: start-up goes on without it.
@@ -73,10 +73,9 @@ fn versions_of(engine: &mut Engine<'_>, loaded: &Loaded) -> Rc<Versions> {
     if let Some(known) = engine.versions.get(&loaded.object.id) {
         return Rc::clone(known);
     }
-    let path = RootPath::from_bytes(&engine.absolute(&loaded.path));
     let versions = engine
         .tree
-        .open(&path)
+        .open(&loaded.path)
         .map(|file| read(&file, &loaded.object))
         .unwrap_or_default();
     let versions = Rc::new(versions);

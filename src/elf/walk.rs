@@ -6,13 +6,14 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::answer::Finished;
 use super::dst;
 use super::engine::Engine;
 use super::find::Outcome;
 use super::loader::{Family, Loader};
-use super::object::{NeedKind, Object};
-use super::types::{Closure, FoundBy, Interpreter, LoadedObject, Missing, Needer, ProgramKind};
-use super::variants;
+use super::names::{Known, NameId};
+use super::object::NeedKind;
+use super::types::{FoundBy, Missing, Needer, ProgramKind};
 use crate::model::RootPath;
 use crate::root;
 
@@ -28,35 +29,18 @@ pub(super) type Dirs = Rc<[Arc<[u8]>]>;
 /// One object in load order.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) object: Arc<Object>,
+    pub(super) object: Arc<Known>,
     /// As the loader opens it.
-    pub(super) path: Arc<[u8]>,
+    pub(super) path: RootPath,
     /// The name that was asked for first, and those that led here later.
     pub(super) name: Arc<[u8]>,
     pub(super) aliases: Vec<Arc<[u8]>>,
     /// The object that loaded it first: rpaths are inherited along these.
     pub(super) parent: Option<usize>,
-    pub(super) needed_by: Vec<usize>,
+    pub(super) needed_by: Vec<Needer>,
     pub(super) by: FoundBy,
     pub(super) rpath: OnceCell<Option<Dirs>>,
     pub(super) runpath: OnceCell<Option<Dirs>>,
-}
-
-/// What loading one program ends with.
-pub(super) struct Finished {
-    pub(super) closure: Closure,
-    pub(super) loaded: Vec<Loaded>,
-    /// Where `Closure::objects` begins in `loaded`: behind the program and its loader.
-    pub(super) first: usize,
-}
-
-impl Finished {
-    /// Who `loaded[index]` is in the closure.
-    pub(super) fn needer(&self, index: usize) -> Needer {
-        index
-            .checked_sub(self.first)
-            .map_or(Needer::Program, Needer::Object)
-    }
 }
 
 /// One program being loaded.
@@ -66,13 +50,14 @@ pub(super) struct Walk<'e, 't> {
     pub(super) loaded: Vec<Loaded>,
     pub(super) secure: bool,
     pub(super) library_path: OnceCell<Option<Dirs>>,
-    program: RootPath,
-    /// The loader's place in the list, where its file is there.
-    interpreter: Option<usize>,
-    preloads: usize,
+    pub(super) program: RootPath,
+    pub(super) kind: ProgramKind,
+    /// Where the libraries begin in `loaded`: behind the program and, where its file is there,
+    /// its loader.
+    pub(super) first: usize,
+    pub(super) needs_proc: bool,
+    pub(super) missing: Vec<Missing>,
     origin: OnceCell<Option<Arc<[u8]>>>,
-    needs_proc: bool,
-    missing: Vec<Missing>,
     reported: HashSet<(usize, Arc<[u8]>)>,
 }
 
@@ -81,7 +66,8 @@ impl<'e, 't> Walk<'e, 't> {
         engine: &'e mut Engine<'t>,
         loader: Rc<Loader>,
         program: &RootPath,
-        object: &Arc<Object>,
+        object: &Arc<Known>,
+        kind: ProgramKind,
     ) -> Self {
         let mut walk = Self {
             engine,
@@ -90,42 +76,40 @@ impl<'e, 't> Walk<'e, 't> {
             secure: object.mode & SET_ID != 0,
             library_path: OnceCell::new(),
             program: program.clone(),
-            interpreter: None,
-            preloads: 0,
-            origin: OnceCell::new(),
+            kind,
+            first: PROGRAM + 1,
             needs_proc: false,
             missing: Vec::new(),
+            origin: OnceCell::new(),
             reported: HashSet::new(),
         };
-        let path: Arc<[u8]> = Arc::from(program.as_bytes());
-        walk.push(Arc::clone(object), path, Arc::from([]), None, FoundBy::Path);
+        walk.engine.places.clear();
+        let object = Arc::clone(object);
+        walk.push(object, program.clone(), Arc::default(), None, FoundBy::Path);
         walk
     }
 
     /// Loads everything.
-    pub(super) fn run(mut self, kind: ProgramKind) -> Finished {
-        // A library is looked at by itself: its loader only decides the rules.
-        if kind == ProgramKind::Dynamic || self.loader.family == Family::Musl {
-            self.add_interpreter();
-        }
+    pub(super) fn run(mut self) -> Finished {
+        self.add_interpreter();
         self.preload();
         self.breadth_first();
-        self.finish(kind)
+        self.finish()
     }
 
     fn add_interpreter(&mut self) {
         let loader = Rc::clone(&self.loader);
         if let Some(object) = &loader.object {
-            let path = Arc::clone(&loader.path);
-            let index = self.push(
-                Arc::clone(object),
-                Arc::clone(&path),
-                path,
-                None,
-                FoundBy::Path,
-            );
-            self.interpreter = Some(index);
+            let path = RootPath::from_bytes(&self.engine.absolute(&loader.path));
+            let name = Arc::clone(&loader.path);
+            self.push(Arc::clone(object), path, name, None, FoundBy::Path);
+            self.first += 1;
         }
+    }
+
+    /// The loader's place in the list.
+    pub(super) fn interpreter(&self) -> Option<usize> {
+        (self.first > PROGRAM + 1).then_some(PROGRAM + 1)
     }
 
     fn preload(&mut self) {
@@ -146,19 +130,17 @@ impl<'e, 't> Walk<'e, 't> {
         };
         for name in names.iter().chain(file.iter()) {
             // A preload that cannot be found is a warning, never an error.
-            if self.load(name, PROGRAM, NeedKind::Auxiliary).is_some() {
-                self.preloads = self.loaded.len();
-            }
+            let id = self.engine.names.id(name);
+            self.load(name, id, PROGRAM, NeedKind::Auxiliary);
         }
-        let first = 1 + usize::from(self.interpreter.is_some());
-        for loaded in self.loaded.iter_mut().skip(first) {
+        for loaded in self.loaded.iter_mut().skip(self.first) {
             loaded.by = FoundBy::Preload;
-            loaded.needed_by.clear();
+            loaded.needed_by = vec![Needer::Preload];
         }
     }
 
     fn breadth_first(&mut self) {
-        let first = 1 + usize::from(self.interpreter.is_some());
+        let first = self.first;
         // Each place: which object, and whether its needs are done.
         let mut order: Vec<(usize, bool)> = vec![(PROGRAM, false)];
         order.extend((first..self.loaded.len()).map(|index| (index, false)));
@@ -177,11 +159,11 @@ impl<'e, 't> Walk<'e, 't> {
                 break;
             };
             let mut place = at;
-            for need in &object.needs {
+            for (need, id) in object.needs.iter().zip(&object.needs_ids) {
                 if self.loader.family == Family::Musl && need.kind != NeedKind::Needed {
                     continue;
                 }
-                let Some(found) = self.load(&need.name, index, need.kind) else {
+                let Some(found) = self.load(&need.name, *id, index, need.kind) else {
                     continue;
                 };
                 let new = !set(&mut listed, found);
@@ -191,32 +173,42 @@ impl<'e, 't> Walk<'e, 't> {
                     }
                     continue;
                 }
-                // A filter stands behind what it filters; that one is next in line.
+                // A filter stands behind what it filters; that one is next in line. Two that
+                // filter each other are each looked at once.
+                let mut done = false;
                 if !new {
                     let later = order
                         .iter()
                         .skip(place + 1)
                         .position(|(it, _)| *it == found);
                     let Some(later) = later else { continue };
-                    order.remove(place + 1 + later);
+                    (_, done) = order.remove(place + 1 + later);
                 }
-                order.insert(place, (found, false));
+                order.insert(place, (found, done));
                 place += 1;
             }
         }
     }
 
     /// One needed name of the object at `by`.
-    fn load(&mut self, name: &Arc<[u8]>, by: usize, kind: NeedKind) -> Option<usize> {
-        let expanded;
-        let name = if self.loader.family == Family::Glibc && dst::has_token(name) {
-            expanded = Arc::from(self.expand(name, by)?);
-            &expanded
-        } else {
-            name
-        };
+    fn load(&mut self, name: &Arc<[u8]>, id: NameId, by: usize, kind: NeedKind) -> Option<usize> {
+        if self.loader.family == Family::Glibc && dst::has_token(name) {
+            let expanded: Arc<[u8]> = Arc::from(self.expand(name, by)?);
+            let id = self.engine.names.id(&expanded);
+            return self.load_expanded(&expanded, id, by, kind);
+        }
+        self.load_expanded(name, id, by, kind)
+    }
+
+    fn load_expanded(
+        &mut self,
+        name: &Arc<[u8]>,
+        id: NameId,
+        by: usize,
+        kind: NeedKind,
+    ) -> Option<usize> {
         let known = match self.loader.family {
-            Family::Glibc => self.known_to_glibc(name),
+            Family::Glibc => self.known_to_glibc(name, id),
             Family::Musl => self.known_to_musl(name),
         };
         if let Some(index) = known {
@@ -224,7 +216,7 @@ impl<'e, 't> Walk<'e, 't> {
             return Some(index);
         }
         let outcome = match self.loader.family {
-            Family::Glibc => self.find_by_glibc(name, by),
+            Family::Glibc => self.find_by_glibc(name, id, by),
             Family::Musl => self.find_by_musl(name, by),
         };
         match outcome {
@@ -232,11 +224,10 @@ impl<'e, 't> Walk<'e, 't> {
                 path,
                 object,
                 by: rule,
-            } => Some(self.take(name, by, path, object, rule)),
+            } => Some(self.take(name, id, by, path, object, rule)),
             Outcome::Refused { path, reason } => {
                 if kind != NeedKind::Auxiliary {
-                    let refused = Some((RootPath::from_bytes(&path), reason.to_string()));
-                    self.miss(name, by, refused);
+                    self.miss(name, by, Some((path, reason.to_string())));
                 }
                 None
             }
@@ -252,42 +243,50 @@ impl<'e, 't> Walk<'e, 't> {
     fn take(
         &mut self,
         name: &Arc<[u8]>,
+        id: NameId,
         by: usize,
-        path: Arc<[u8]>,
-        object: Arc<Object>,
+        path: RootPath,
+        object: Arc<Known>,
         rule: FoundBy,
     ) -> usize {
-        if self.interpreter.is_some() && *path == *self.loader.path && rule == FoundBy::Default {
+        // musl gives itself for another libc.
+        let own = self.loader.object.as_ref();
+        if self.loader.family == Family::Musl && own.is_some_and(|own| Arc::ptr_eq(own, &object)) {
             self.note_need(PROGRAM + 1, by);
             return PROGRAM + 1;
         }
         // The program and the loader were mapped by the kernel: ld.so does not know their files.
-        let first = 1 + usize::from(self.interpreter.is_some());
         let same = self
             .loaded
             .iter()
-            .skip(first)
+            .skip(self.first)
             .position(|it| it.object.id == object.id);
-        if let Some(index) = same.map(|index| index + first) {
+        if let Some(index) = same.map(|index| index + self.first) {
             if let Some(it) = self.loaded.get_mut(index) {
                 it.aliases.push(Arc::clone(name));
             }
+            self.engine.places.put(id, index);
             self.note_need(index, by);
             return index;
         }
         let index = self.push(object, path, Arc::clone(name), Some(by), rule);
+        self.engine.places.put(id, index);
         self.note_need(index, by);
         index
     }
 
     fn push(
         &mut self,
-        object: Arc<Object>,
-        path: Arc<[u8]>,
+        object: Arc<Known>,
+        path: RootPath,
         name: Arc<[u8]>,
         parent: Option<usize>,
         by: FoundBy,
     ) -> usize {
+        let index = self.loaded.len();
+        if let Some(soname) = object.soname_id {
+            self.engine.places.put(soname, index);
+        }
         self.loaded.push(Loaded {
             object,
             path,
@@ -299,15 +298,16 @@ impl<'e, 't> Walk<'e, 't> {
             rpath: OnceCell::new(),
             runpath: OnceCell::new(),
         });
-        self.loaded.len() - 1
+        index
     }
 
     fn note_need(&mut self, index: usize, by: usize) {
+        let needer = self.needer(by);
         if let Some(loaded) = self.loaded.get_mut(index)
-            && loaded.needed_by.last() != Some(&by)
-            && !loaded.needed_by.contains(&by)
+            // An object's needs are looked at in one go.
+            && loaded.needed_by.last() != Some(&needer)
         {
-            loaded.needed_by.push(by);
+            loaded.needed_by.push(needer);
         }
     }
 
@@ -321,8 +321,7 @@ impl<'e, 't> Walk<'e, 't> {
         };
         self.missing.push(Missing {
             name: name.to_vec(),
-            // Turned into a place in `Closure::objects` at the end.
-            needed_by: Needer::Object(by),
+            needed_by: self.needer(by),
             searched,
             refused,
         });
@@ -330,9 +329,10 @@ impl<'e, 't> Walk<'e, 't> {
 
     /// The directory that `$ORIGIN` stands for in an object's text.
     pub(super) fn origin(&mut self, index: usize) -> Option<Arc<[u8]>> {
-        if index != PROGRAM {
+        // The kernel's own name for the program counts; a library was opened by some path.
+        if index != PROGRAM || self.kind == ProgramKind::Library {
             let path = &self.loaded.get(index)?.path;
-            return Some(Arc::from(directory_of(path)));
+            return Some(Arc::from(directory_of(path.as_bytes())));
         }
         self.needs_proc = true;
         let tree = self.engine.tree;
@@ -343,93 +343,6 @@ impl<'e, 't> Walk<'e, 't> {
                 Some(Arc::from(directory_of(real.as_bytes())))
             })
             .clone()
-    }
-
-    fn needer(&self, index: usize) -> Needer {
-        let first = 1 + usize::from(self.interpreter.is_some());
-        index
-            .checked_sub(first)
-            .map_or(Needer::Program, Needer::Object)
-    }
-
-    fn finish(mut self, kind: ProgramKind) -> Finished {
-        let first = 1 + usize::from(self.interpreter.is_some());
-        let mut closure = Closure::empty(self.program.clone(), kind);
-        closure.needs_proc = self.needs_proc;
-        closure.missing = std::mem::take(&mut self.missing);
-        for missing in &mut closure.missing {
-            if let Needer::Object(index) = missing.needed_by {
-                missing.needed_by = self.needer(index);
-            }
-        }
-        closure.interpreter = self.interpreter_of(kind);
-        if let Some(interpreter) = closure.interpreter.as_ref().filter(|it| !it.present) {
-            closure.missing.insert(
-                0,
-                Missing {
-                    name: interpreter.path.as_bytes().to_vec(),
-                    needed_by: Needer::Program,
-                    searched: vec![interpreter.path.to_string()],
-                    refused: None,
-                },
-            );
-        }
-        for loaded in self.loaded.iter().skip(first) {
-            let mut needed_by: Vec<Needer> = Vec::with_capacity(loaded.needed_by.len());
-            if loaded.by == FoundBy::Preload {
-                needed_by.push(Needer::Preload);
-            }
-            needed_by.extend(loaded.needed_by.iter().map(|by| self.needer(*by)));
-            closure.objects.push(LoadedObject {
-                path: RootPath::from_bytes(&loaded.path),
-                name: loaded.name.to_vec(),
-                needed_by,
-                found_by: loaded.by,
-                id: loaded.object.id,
-                variants: Vec::new(),
-            });
-        }
-        if self.engine.options.variants {
-            let loader = Rc::clone(&self.loader);
-            for (object, loaded) in closure
-                .objects
-                .iter_mut()
-                .zip(self.loaded.iter().skip(first))
-            {
-                object.variants = variants::find(self.engine, &loader, loaded);
-            }
-        }
-        Finished {
-            closure,
-            loaded: self.loaded,
-            first,
-        }
-    }
-
-    fn interpreter_of(&self, kind: ProgramKind) -> Option<Interpreter> {
-        let used = |index: usize| {
-            self.loaded
-                .get(index)
-                .is_some_and(|loaded| !loaded.needed_by.is_empty())
-        };
-        // A library names no loader. musl's is its libc as well, so it is needed all the same.
-        if kind != ProgramKind::Dynamic && !self.interpreter.is_some_and(used) {
-            return None;
-        }
-        let needed_by = self
-            .interpreter
-            .and_then(|index| self.loaded.get(index))
-            .map(|loaded| loaded.needed_by.iter().map(|by| self.needer(*by)).collect())
-            .unwrap_or_default();
-        Some(Interpreter {
-            path: RootPath::from_bytes(&self.engine.absolute(&self.loader.path)),
-            present: self
-                .loader
-                .object
-                .as_ref()
-                .is_some_and(|object| object.target == self.loader.target),
-            needed_by,
-        })
     }
 }
 

@@ -20,6 +20,9 @@ pub enum ExecError {
         #[source]
         source: SysError,
     },
+    /// A signal asked for the end.
+    #[error("interrupted by {}", crate::sys::signal::name(*.0))]
+    Interrupted(i32),
     /// Something that is not one system call.
     #[error("{0}")]
     Other(String),
@@ -42,6 +45,8 @@ pub trait Events {
     fn done(&mut self, step: &Step);
     /// A step is being taken back.
     fn undone(&mut self, step: &Step);
+    /// Something was done otherwise than planned, and somebody should know.
+    fn noted(&mut self, _text: &str) {}
 }
 
 /// Nobody is told.

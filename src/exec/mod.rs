@@ -2,7 +2,24 @@
 //! through [`Events`], and never prints.
 
 mod apply;
+mod clear;
+mod copy;
+pub mod enter;
+mod files;
+mod holders;
+mod install;
+pub mod sessions;
+mod stage;
+mod terminal;
 mod undo;
+mod workers;
 
 pub use apply::{Events, ExecError, Machine, Silent, apply};
+pub use clear::{clear_directory, remove_tree};
+pub use copy::How;
+pub use files::{Files, Outcome};
+pub use holders::{Holder, Traces, find_holders};
+pub use install::install_file;
+pub use stage::{StageError, Staging, lock_jail};
 pub use undo::{UndoFailure, UndoStack};
+pub use workers::fill_fresh;

@@ -1,16 +1,22 @@
 //! Plain types everyone shares. No I/O, no policy.
 
 mod cpu;
+mod ended;
+mod manifest;
 mod meta;
+mod mount;
 mod path;
 mod shell;
 mod size;
 
-/// Where a jail keeps what was put into it and why; a root that has it is a jail of ours.
-pub const MANIFEST: &str = "/.newroot/manifest.json";
-
 pub use cpu::Cpu;
+pub use ended::Ended;
+pub use manifest::{
+    BindEntry, Entry, EntryKind, MANIFEST, MANIFEST_VERSION, Manifest, ManifestError, Request,
+    Text, hex,
+};
 pub use meta::{FileId, Kind, Meta};
+pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
 pub use path::{HostPath, RootPath};
 pub use shell::shell_word;
 pub use size::Bytes;

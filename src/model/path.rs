@@ -3,10 +3,11 @@
 //! Purely textual: nothing here touches a file system, so `..` and links are left alone
 //! ([`crate::root`] resolves them).
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A path in the caller's own mount namespace; relative ones count from the working directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,17 +53,19 @@ impl AsRef<Path> for HostPath {
 }
 
 /// A path inside a root: always absolute, `/` being that root. May hold `..` and links.
+///
+/// A clone shares the text: one library stands in hundreds of closures.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RootPath(PathBuf);
+pub struct RootPath(Arc<Path>);
 
 impl RootPath {
     /// Takes a path inside a root; a relative one is taken from `/`.
     pub fn new(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         if path.is_absolute() {
-            Self(path.to_path_buf())
+            Self(Arc::from(path))
         } else {
-            Self(Path::new("/").join(path))
+            Self(Arc::from(Path::new("/").join(path)))
         }
     }
 
@@ -70,18 +73,18 @@ impl RootPath {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         if bytes.first() == Some(&b'/') {
-            return Self(PathBuf::from(OsString::from_vec(bytes.to_vec())));
+            return Self(Arc::from(Path::new(OsStr::from_bytes(bytes))));
         }
         let mut absolute = Vec::with_capacity(bytes.len() + 1);
         absolute.push(b'/');
         absolute.extend_from_slice(bytes);
-        Self(PathBuf::from(OsString::from_vec(absolute)))
+        Self(Arc::from(Path::new(OsStr::from_bytes(&absolute))))
     }
 
     /// The root itself, `/`.
     #[must_use]
     pub fn root() -> Self {
-        Self(PathBuf::from("/"))
+        Self(Arc::from(Path::new("/")))
     }
 
     /// The absolute path, as seen by a program whose `/` is the root.
@@ -111,18 +114,14 @@ impl RootPath {
     #[must_use]
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         let name = name.as_ref();
-        Self(self.0.join(name.strip_prefix("/").unwrap_or(name)))
+        let joined = self.0.join(name.strip_prefix("/").unwrap_or(name));
+        Self(Arc::from(joined))
     }
 
     /// The textual directory part; `/` for `/x` and `/`.
     #[must_use]
     pub fn parent(&self) -> Self {
-        Self(
-            self.0
-                .parent()
-                .unwrap_or_else(|| Path::new("/"))
-                .to_path_buf(),
-        )
+        Self(Arc::from(self.0.parent().unwrap_or_else(|| Path::new("/"))))
     }
 
     /// The last component; `None` for `/` and for a path that ends in `..`.
@@ -151,7 +150,7 @@ impl RootPath {
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }
         }
-        Self(out)
+        Self(Arc::from(out))
     }
 }
 

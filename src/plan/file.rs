@@ -90,6 +90,31 @@ pub enum FileOp {
         /// Permission bits.
         mode: u32,
     },
+    /// Owner, mode and times of something that is there already: of a directory when everything
+    /// in it is done, of a link when it is made.
+    Finish {
+        /// Where.
+        path: RootPath,
+        /// Permission bits; `None` for a link, which has none.
+        mode: Option<u32>,
+        /// Owner; `None` leaves it as it is.
+        owner: Option<Owner>,
+        /// Seconds and nanoseconds since 1970; `None` leaves it as it is.
+        modified: Option<(i64, u32)>,
+        /// Extended attributes are taken from here.
+        like: Option<Source>,
+    },
+    /// The same under a name nobody knows, then renamed over what is there: a program that runs
+    /// keeps the file it has open.
+    Replace {
+        /// [`Self::Copy`], [`Self::HardLink`], [`Self::Symlink`] or [`Self::Write`].
+        with: Box<Self>,
+    },
+    /// The manifest, which needs what the copying found out (BLAKE3 sums).
+    Manifest {
+        /// Where.
+        path: RootPath,
+    },
     /// Takes away a file, link or node that newroot made.
     Remove {
         /// Where.
@@ -112,8 +137,61 @@ impl FileOp {
             | Self::HardLink { path, .. }
             | Self::Symlink { path, .. }
             | Self::Node { path, .. }
-            | Self::Write { path, .. } => Some(Self::Remove { path: path.clone() }),
-            Self::Remove { .. } | Self::RemoveDir { .. } => None,
+            | Self::Write { path, .. }
+            | Self::Manifest { path } => Some(Self::Remove { path: path.clone() }),
+            // What was replaced is gone: doing it again is the way forward, not back.
+            Self::Finish { .. }
+            | Self::Replace { .. }
+            | Self::Remove { .. }
+            | Self::RemoveDir { .. } => None,
+        }
+    }
+
+    /// The path that it makes, changes or takes away.
+    #[must_use]
+    pub fn path(&self) -> &RootPath {
+        match self {
+            Self::MakeDir { path, .. }
+            | Self::Copy { path, .. }
+            | Self::HardLink { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::Node { path, .. }
+            | Self::Write { path, .. }
+            | Self::Finish { path, .. }
+            | Self::Manifest { path }
+            | Self::Remove { path }
+            | Self::RemoveDir { path } => path,
+            Self::Replace { with } => with.path(),
+        }
+    }
+
+    /// The same operation on another path.
+    #[must_use]
+    pub fn at(&self, place: &RootPath) -> Self {
+        let mut op = self.clone();
+        match &mut op {
+            Self::MakeDir { path, .. }
+            | Self::Copy { path, .. }
+            | Self::HardLink { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::Node { path, .. }
+            | Self::Write { path, .. }
+            | Self::Finish { path, .. }
+            | Self::Manifest { path }
+            | Self::Remove { path }
+            | Self::RemoveDir { path } => *path = place.clone(),
+            Self::Replace { with } => **with = with.at(place),
+        }
+        op
+    }
+
+    /// Bytes that it copies, for the progress bar.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Copy { size, .. } => *size,
+            Self::Replace { with } => with.bytes(),
+            _ => 0,
         }
     }
 
@@ -155,10 +233,61 @@ impl FileOp {
                 at(path),
                 at(path)
             ),
+            Self::Finish {
+                path,
+                mode,
+                owner,
+                modified,
+                ..
+            } => finish(f, &at(path), *mode, *owner, *modified),
+            Self::Replace { with } => replace(f, with, base),
+            Self::Manifest { path } => write!(
+                f,
+                "# write {}: what is in here, from where and why, with BLAKE3 sums",
+                at(path)
+            ),
             Self::Remove { path } => write!(f, "rm {}", at(path)),
             Self::RemoveDir { path } => write!(f, "rmdir {}", at(path)),
         }
     }
+}
+
+fn finish(
+    f: &mut fmt::Formatter<'_>,
+    at: &str,
+    mode: Option<u32>,
+    owner: Option<Owner>,
+    modified: Option<(i64, u32)>,
+) -> fmt::Result {
+    let mut parts = Vec::new();
+    if let Some(Owner { uid, gid }) = owner {
+        parts.push(format!("chown -h {uid}:{gid} {at}"));
+    }
+    if let Some(mode) = mode {
+        parts.push(format!("chmod {mode:o} {at}"));
+    }
+    if let Some((seconds, _)) = modified {
+        parts.push(format!("touch -h -d @{seconds} {at}"));
+    }
+    if parts.is_empty() {
+        parts.push(format!("# {at} is done"));
+    }
+    f.write_str(&parts.join(" && "))
+}
+
+fn replace(f: &mut fmt::Formatter<'_>, with: &FileOp, base: &HostPath) -> fmt::Result {
+    let path = with.path();
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    let new = path.parent().join(name);
+    with.at(&new).shell(base, f)?;
+    write!(
+        f,
+        " && mv -T {} {}",
+        word(base.show_inside(&new).into_os_string()),
+        word(base.show_inside(path).into_os_string())
+    )
 }
 
 fn word(text: OsString) -> String {

@@ -4,8 +4,18 @@
 //! where ([`Place`]). `Display` of a step is the shell command that does the same, which is what
 //! `-n` prints and `-v` prints as it is done. [`Op::inverse`] is what the undo stack takes.
 
+pub mod enter;
+pub mod environment;
 mod file;
+pub mod jail;
+pub mod look;
+mod mount;
 mod op;
+mod process;
+mod script;
 
 pub use file::{FileOp, Owner, Source};
+pub use mount::{BindSource, MountOp};
 pub use op::{Op, Place, Step};
+pub use process::{Command, Credentials, Mode, ProcessOp};
+pub use script::{SCRIPT_END, script};

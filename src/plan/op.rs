@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::FileOp;
+use super::{FileOp, MountOp, ProcessOp};
 use crate::model::HostPath;
 
 /// In whose namespaces an operation is done (design rule 2).
@@ -21,6 +21,10 @@ pub enum Place {
 pub enum Op {
     /// Something in a tree of files.
     File(FileOp),
+    /// Something with mounts.
+    Mount(MountOp),
+    /// Something with processes.
+    Process(ProcessOp),
 }
 
 impl Op {
@@ -30,6 +34,19 @@ impl Op {
     pub fn inverse(&self) -> Option<Self> {
         match self {
             Self::File(op) => op.inverse().map(Self::File),
+            // These live in namespaces of the session and go with its last process.
+            Self::Mount(_) | Self::Process(_) => None,
+        }
+    }
+}
+
+impl Op {
+    /// Bytes that it copies, for the progress bar.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::File(op) => op.bytes(),
+            Self::Mount(_) | Self::Process(_) => 0,
         }
     }
 }
@@ -49,6 +66,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.op {
             Op::File(op) => op.shell(&self.base, f),
+            Op::Mount(op) => op.shell(&self.base, f),
+            Op::Process(op) => op.shell(&self.base, f),
         }
     }
 }

@@ -192,7 +192,7 @@ fn kernels(tree: &dyn Tree) -> Vec<Kernel> {
         .take(MOST)
         .collect();
     found.extend(entry_kernels(tree));
-    found.sort_by(|a, b| natural(&a.version).cmp(&natural(&b.version)));
+    found.sort_by_key(|kernel| natural(&kernel.version));
     found.dedup_by(|a, b| a.version == b.version);
     found
 }

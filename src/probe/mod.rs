@@ -4,12 +4,12 @@
 //! proven otherwise: lengths and counts are bounded, links are followed by [`crate::root`] only.
 
 mod accounts;
-pub mod cpu;
 pub mod arch;
 pub mod block;
 pub mod boot;
 pub mod btrfs;
 pub mod busy;
+pub mod cpu;
 pub mod crypttab;
 pub mod fstab;
 pub mod health;
@@ -18,6 +18,8 @@ pub mod inventory;
 pub mod lastboot;
 pub mod livemedium;
 pub mod loops;
+pub mod lvm;
+pub mod md;
 pub mod mountinfo;
 pub mod osrelease;
 mod packages;
@@ -28,7 +30,10 @@ pub mod scan;
 pub mod superblock;
 pub mod system;
 pub mod target;
+pub mod user_namespaces;
+mod users;
 pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
 pub use packages::{Lost, PackageError, PackageFiles, Packages, Record, System, lost_files};
+pub use users::{FileUser, users_of};

@@ -11,11 +11,11 @@ use rustix::io::Errno;
 
 use super::busy;
 use super::partitions::{Medium, Opened};
-use crate::model::RootPath;
+use crate::model::{MountFlags, RootPath};
 use crate::root::InRoot;
-use crate::sys::fsmount::{self, LOOK_ONLY, Parameter};
 use crate::sys::loopdev::{self, LoopDevice};
-use crate::sys::{SysError, block};
+use crate::sys::mount::{self, FsOption};
+use crate::sys::{SysError, block, errno_of};
 
 /// Which tree of a btrfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Peek {
         others: &[PathBuf],
         subvolume: Subvolume,
     ) -> Result<Self, PeekError> {
-        let (driver, parameters) =
+        let (driver, options) =
             how(kind, others, subvolume).ok_or_else(|| PeekError::Unknown(kind.to_string()))?;
         let shield = if driver == "ext4" && has_orphans(device)? {
             Some(shield(device)?)
@@ -75,7 +75,7 @@ impl Peek {
         let source = shield
             .as_ref()
             .map_or(device, |shield| shield.path.as_path());
-        let fd = mount(driver, source, &parameters).map_err(|error| {
+        let fd = mount_detached(driver, source, &options).map_err(|error| {
             if error.errno == Errno::NODEV && error.call == "fsopen" {
                 PeekError::NoDriver(kind.to_string())
             } else {
@@ -98,7 +98,11 @@ impl Peek {
     /// # Errors
     /// The errno of open_tree(2).
     pub fn through(mount_point: &Path) -> Result<Self, PeekError> {
-        let fd = fsmount::clone_detached(mount_point)?;
+        let directory =
+            crate::sys::fs::open_directory_path(rustix::fs::CWD, mount_point).map_err(|error| {
+                SysError::new("open", format_args!("{mount_point:?}"), errno_of(&error))
+            })?;
+        let fd = mount::clone_detached(directory, false)?;
         Ok(Self {
             root: InRoot::from_fd(fd),
             devices: Vec::new(),
@@ -118,9 +122,9 @@ impl Peek {
     #[must_use]
     pub fn default_subvolume(&self) -> Option<u64> {
         let (device, others) = self.devices.split_first()?;
-        let (driver, parameters) = how("btrfs", others, Subvolume::Default)?;
+        let (driver, options) = how("btrfs", others, Subvolume::Default)?;
         // A second mount of the same filesystem, read-only as the first: closed right here.
-        let fd = mount(driver, device, &parameters).ok()?;
+        let fd = mount_detached(driver, device, &options).ok()?;
         super::btrfs::id_of(&InRoot::from_fd(fd))
     }
 
@@ -180,61 +184,61 @@ fn how(
     kind: &str,
     others: &[PathBuf],
     subvolume: Subvolume,
-) -> Option<(&'static str, Vec<Parameter>)> {
-    let words = |words: &[&str]| -> Vec<Parameter> {
+) -> Option<(&'static str, Vec<FsOption>)> {
+    let words = |words: &[&str]| -> Vec<FsOption> {
         words
             .iter()
-            .map(|word| Parameter::Flag((*word).to_string()))
+            .map(|word| ((*word).to_string(), None))
             .collect()
     };
-    let value = |key: &str, value: &str| Parameter::Value(key.to_string(), value.to_string());
+    let value = |key: &str, value: &str| (key.to_string(), Some(value.to_string()));
     Some(match kind {
         // `noload` is refused under the names ext2 and ext3; the ext4 driver reads them all.
-        "ext2" | "ext3" | "ext4" => ("ext4", words(&["ro", "noload"])),
+        "ext2" | "ext3" | "ext4" => ("ext4", words(&["noload"])),
         // A clone of a mounted xfs has the same UUID; nouuid allows both.
-        "xfs" => ("xfs", words(&["ro", "norecovery", "nouuid"])),
-        "f2fs" => ("f2fs", words(&["ro", "norecovery"])),
-        "vfat" => ("vfat", words(&["ro"])),
+        "xfs" => ("xfs", words(&["norecovery", "nouuid"])),
+        "f2fs" => ("f2fs", words(&["norecovery"])),
+        "vfat" => ("vfat", Vec::new()),
         "btrfs" => {
-            let mut parameters = words(&["ro"]);
-            parameters.push(value("rescue", "nologreplay"));
+            let mut options = vec![value("rescue", "nologreplay")];
             if subvolume == Subvolume::Top {
-                parameters.push(value("subvolid", "5"));
+                options.push(value("subvolid", "5"));
             }
             for other in others {
-                parameters.push(value("device", other.to_str()?));
+                options.push(value("device", other.to_str()?));
             }
-            ("btrfs", parameters)
+            ("btrfs", options)
         }
         _ => return None,
     })
 }
 
+/// What makes a filesystem that is looked into harmless: nothing on it is written, run, opened as
+/// a device, or given its set-id bits.
+const LOOK_ONLY: MountFlags = MountFlags::INERT.read_only();
+
 /// Mounts detached; a btrfs that lacks a device is tried again without it, one of a kernel before
 /// 5.9 with the old word.
-fn mount(
+fn mount_detached(
     driver: &str,
     source: &Path,
-    parameters: &[Parameter],
+    options: &[FsOption],
 ) -> Result<std::os::fd::OwnedFd, SysError> {
-    let first = fsmount::mount_detached(driver, source, parameters, LOOK_ONLY);
+    let source = source.to_string_lossy();
+    let try_with = |options: &[FsOption]| mount::new_detached(driver, &source, options, LOOK_ONLY);
+    let first = try_with(options);
     if driver != "btrfs" || first.is_ok() {
         return first;
     }
-    let mut degraded = parameters.to_vec();
-    degraded.push(Parameter::Flag("degraded".to_string()));
+    let mut degraded = options.to_vec();
+    degraded.push(("degraded".to_string(), None));
     let mut old = degraded.clone();
-    for parameter in &mut old {
-        if matches!(parameter, Parameter::Value(key, _) if key == "rescue") {
-            *parameter = Parameter::Flag("nologreplay".to_string());
+    for option in &mut old {
+        if option.0 == "rescue" {
+            *option = ("nologreplay".to_string(), None);
         }
     }
-    for parameters in [degraded, old] {
-        if let Ok(fd) = fsmount::mount_detached(driver, source, &parameters, LOOK_ONLY) {
-            return Ok(fd);
-        }
-    }
-    first
+    try_with(&degraded).or_else(|_| try_with(&old)).or(first)
 }
 
 /// Whether an ext4 lists files that were deleted while open. The driver takes them away even on
@@ -264,20 +268,20 @@ mod tests {
     #[test]
     fn every_filesystem_is_read_without_replay() {
         let words = |kind: &str| {
-            let (_, parameters) = how(kind, &[], Subvolume::Top)?;
-            let text = parameters.iter().map(|parameter| match parameter {
-                Parameter::Flag(word) => word.clone(),
-                Parameter::Value(key, value) => format!("{key}={value}"),
+            let (_, options) = how(kind, &[], Subvolume::Top)?;
+            let text = options.iter().map(|(key, value)| match value {
+                None => key.clone(),
+                Some(value) => format!("{key}={value}"),
             });
             Some(text.collect::<Vec<_>>().join(","))
         };
         let table = [
-            ("ext2", Some("ro,noload")),
-            ("ext4", Some("ro,noload")),
-            ("xfs", Some("ro,norecovery,nouuid")),
-            ("btrfs", Some("ro,rescue=nologreplay,subvolid=5")),
-            ("vfat", Some("ro")),
-            ("f2fs", Some("ro,norecovery")),
+            ("ext2", Some("noload")),
+            ("ext4", Some("noload")),
+            ("xfs", Some("norecovery,nouuid")),
+            ("btrfs", Some("rescue=nologreplay,subvolid=5")),
+            ("vfat", Some("")),
+            ("f2fs", Some("norecovery")),
             ("ntfs", None),
             ("zfs_member", None),
             ("reiserfs", None),

@@ -26,6 +26,8 @@ pub enum Evidence {
     Packages,
     /// NixOS' marks.
     NixOs,
+    /// Its fstab puts /usr elsewhere: most of the other marks lie there.
+    UsrApart,
     /// Its fstab names the filesystem that it lies on as `/`.
     FstabNamesIt,
 }
@@ -36,7 +38,7 @@ impl Evidence {
             Self::Release => 4,
             Self::NixOs => 5,
             Self::Layout | Self::FstabNamesIt => 3,
-            Self::Init => 2,
+            Self::Init | Self::UsrApart => 2,
             Self::Loader | Self::Packages => 1,
         }
     }
@@ -51,6 +53,7 @@ impl Evidence {
             Self::Init => "init",
             Self::Packages => "packages",
             Self::NixOs => "nixos",
+            Self::UsrApart => "separate-usr",
             Self::FstabNamesIt => "fstab",
         }
     }
@@ -100,6 +103,7 @@ impl RootFacts {
 #[must_use]
 pub fn judge(tree: &dyn Tree) -> RootFacts {
     let release = release(tree);
+    let fstab = fstab::parse(&read(tree, "/etc/fstab"));
     let mut evidence = Vec::new();
     let mut found = |what, yes: bool| {
         if yes {
@@ -115,6 +119,7 @@ pub fn judge(tree: &dyn Tree) -> RootFacts {
         Evidence::NixOs,
         any(tree, &["/etc/NIXOS"]) && is_dir(tree, "/nix/store"),
     );
+    found(Evidence::UsrApart, fstab.at("/usr").is_some());
     RootFacts {
         evidence,
         os: release.unwrap_or_else(|| OsRelease {
@@ -124,7 +129,7 @@ pub fn judge(tree: &dyn Tree) -> RootFacts {
         arch: arch::of_root(tree),
         hostname: hostname(tree),
         machine_id: machine_id(tree),
-        fstab: fstab::parse(&read(tree, "/etc/fstab")),
+        fstab,
         crypttab: crypttab::parse(&read(tree, "/etc/crypttab")),
     }
 }
@@ -347,9 +352,7 @@ mod tests {
         let separate_usr = Mem::new()
             .with_link("/bin", "usr/bin")
             .with_link("/sbin", "usr/sbin")
-            .with_file("/etc/fstab", "UUID=1 / ext4\nUUID=2 /usr ext4\n")
-            .with_file("/var/lib/dpkg/status", "")
-            .with_file("/etc/debian_version", "12.9");
+            .with_file("/etc/fstab", "UUID=1 / ext4\nUUID=2 /usr ext4\n");
         for tree in [&no_release, &nixos, &separate_usr] {
             assert!(judge(tree).is_system(), "{tree:?}");
         }

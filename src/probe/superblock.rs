@@ -55,7 +55,9 @@ pub fn probe_all(paths: &[PathBuf]) -> Result<Vec<Result<Superblock, Unanswered>
         found.push(match answer {
             Err(ToolError::Deadline { .. }) => Err(Unanswered::Deadline),
             Err(ToolError::Start { source, .. }) => Err(Unanswered::Unreadable(source.to_string())),
-            Err(missing @ ToolError::Missing { .. }) => return Err(missing),
+            Err(missing @ (ToolError::Missing { .. } | ToolError::Failed { .. })) => {
+                return Err(missing);
+            }
             // 2: nothing was found. 8: several signatures contradict each other.
             Ok(output) => match output.status {
                 0 | 2 => Ok(parse(&output.stdout)),

@@ -11,12 +11,16 @@ mod host;
 mod in_root;
 mod layer;
 mod mem;
+mod mounted;
+mod sum;
 mod walk;
 
 pub use host::Host;
 pub use in_root::InRoot;
 pub use layer::Layer;
 pub use mem::Mem;
+pub use mounted::Mounted;
+pub use sum::{sum, sum_of};
 pub use walk::{LinkStep, Trail, canonical, is_file, read, resolve};
 
 use std::ffi::OsString;
@@ -109,5 +113,27 @@ impl TreeFile {
             Self::Fd(fd) => Some(fd),
             Self::Mem(..) => None,
         }
+    }
+}
+
+impl<T: Tree + ?Sized> Tree for &T {
+    fn open(&self, path: &RootPath) -> io::Result<TreeFile> {
+        (**self).open(path)
+    }
+
+    fn stat(&self, path: &RootPath) -> io::Result<Meta> {
+        (**self).stat(path)
+    }
+
+    fn lstat(&self, path: &RootPath) -> io::Result<Meta> {
+        (**self).lstat(path)
+    }
+
+    fn read_link(&self, path: &RootPath) -> io::Result<PathBuf> {
+        (**self).read_link(path)
+    }
+
+    fn list(&self, path: &RootPath) -> io::Result<Vec<OsString>> {
+        (**self).list(path)
     }
 }

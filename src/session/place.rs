@@ -42,12 +42,22 @@ impl Place {
     pub fn open(runtime_directory: Option<&Path>) -> Result<Self, SessionError> {
         let uid = rustix::process::geteuid().as_raw();
         let runtime = runtime_directory.filter(|path| path.is_absolute());
-        let path = match (uid, runtime) {
-            (0, _) => PathBuf::from("/run/newroot"),
-            (_, Some(runtime)) => runtime.join("newroot"),
-            (_, None) => PathBuf::from(format!("/tmp/newroot-{uid}")),
+        let own = match runtime {
+            Some(runtime) => runtime.join("newroot"),
+            None => PathBuf::from(format!("/tmp/newroot-{uid}")),
         };
-        Self::at(HostPath::new(path))
+        if uid != 0 {
+            return Self::at(HostPath::new(own));
+        }
+        match Self::at(HostPath::new("/run/newroot")) {
+            // Root of a user namespace, or a machine without a writable /run.
+            Err(SessionError::Sys(error))
+                if [Errno::ACCESS, Errno::ROFS, Errno::NOENT].contains(&error.errno) =>
+            {
+                Self::at(HostPath::new(own))
+            }
+            place => place,
+        }
     }
 
     /// A place of a test.
@@ -191,8 +201,12 @@ impl Place {
     /// # Errors
     /// The errno of unlinkat(2).
     pub(super) fn discard(&self, id: &str) -> Result<(), SessionError> {
-        for ending in ["json", "lock"] {
-            let name = format!("{id}.{ending}");
+        // The third one is left by a death between writing a record and renaming it.
+        for name in [
+            format!("{id}.json"),
+            format!(".{id}.next"),
+            format!("{id}.lock"),
+        ] {
             match sys::file::unlink(self.fd(), Path::new(&name)) {
                 Err(error) if error.errno != Errno::NOENT => return Err(error.into()),
                 _ => {}

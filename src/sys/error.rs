@@ -46,6 +46,11 @@ pub fn errno_of(error: &io::Error) -> Errno {
         .map_or(Errno::IO, Errno::from_raw_os_error)
 }
 
+/// The errno that a raw system call left.
+pub(super) fn last_errno() -> Errno {
+    errno_of(&io::Error::last_os_error())
+}
+
 /// "No such file or directory (ENOENT)": the text people search for and the name programs use.
 #[must_use]
 pub fn describe(errno: Errno) -> String {

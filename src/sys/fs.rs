@@ -52,6 +52,15 @@ pub fn open_directory_path(directory: impl AsFd, path: &Path) -> io::Result<Owne
     Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?)
 }
 
+/// openat(2) with O_PATH, links followed: a handle on anything.
+///
+/// # Errors
+/// The errno of openat(2).
+pub fn open_path(directory: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(directory, path, flags, Mode::empty())?)
+}
+
 /// openat2(2) with RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS below `root`. Kernels without openat2
 /// (before 5.6) get libpathrs' walk, which verifies every step.
 ///
@@ -73,6 +82,40 @@ pub fn open_in_root(
         }
     }
     Err(Errno::AGAIN.into())
+}
+
+/// A handle on the directory `path` below `root`, every component of which must be a real
+/// directory: ELOOP or ENOTDIR when a link stands anywhere on the way. What changes a tree starts
+/// from this, so that no link in it decides where a file goes.
+///
+/// # Errors
+/// The errno of openat2(2), or of openat(2) where the kernel is older than 5.6.
+pub fn open_real_directory(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+    for _ in 0..RESOLVE_TRIES {
+        match rustix::fs::openat2(&root, path, flags, Mode::empty(), resolve) {
+            Ok(fd) => return Ok(fd),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::NOSYS) => return open_real_by_walk(&root, path, flags),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Err(Errno::AGAIN.into())
+}
+
+fn open_real_by_walk(root: &impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let mut at = rustix::fs::openat(root, Path::new("."), flags, Mode::empty())?;
+    for part in path.components() {
+        match part {
+            std::path::Component::Normal(name) => {
+                at = rustix::fs::openat(&at, Path::new(name), flags, Mode::empty())?;
+            }
+            std::path::Component::ParentDir => return Err(Errno::INVAL.into()),
+            _ => {}
+        }
+    }
+    Ok(at)
 }
 
 fn open_by_walk(root: &impl AsFd, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {

@@ -124,7 +124,8 @@ fn configure(
     size: u64,
     shown: &Path,
 ) -> Result<(), Errno> {
-    let raw = file.as_fd().as_raw_fd();
+    // A descriptor is never negative.
+    let raw = file.as_fd().as_raw_fd().unsigned_abs();
     let mut info = empty();
     info.offset = offset;
     info.size_limit = size;
@@ -133,7 +134,7 @@ fn configure(
     let count = name.len().min(info.file_name.len() - 1);
     info.file_name[..count].copy_from_slice(&name[..count]);
     let config = Config {
-        fd: u32::try_from(raw).map_err(|_| Errno::BADF)?,
+        fd: raw,
         block_size: 0,
         info,
         reserved: [0; 8],
@@ -143,8 +144,7 @@ fn configure(
         Err(Errno::INVAL | Errno::NOTTY) => {}
         done => return done.map(|_| ()),
     }
-    let raw = usize::try_from(raw).map_err(|_| Errno::BADF)?;
-    ioctl(device, SET_FD, raw)?;
+    ioctl(device, SET_FD, raw as usize)?;
     ioctl(
         device,
         SET_STATUS64,
@@ -180,13 +180,14 @@ fn empty() -> Info {
 }
 
 fn ioctl(fd: impl AsFd, request: libc::c_ulong, argument: usize) -> Result<i32, Errno> {
-    // SAFETY: `argument` is 0, a descriptor's number, or the address of the structure that
-    // `request` names, alive and exclusively ours until the call returns.
     #[expect(
         clippy::useless_conversion,
         reason = "the type of a request differs between libcs"
     )]
-    let answer = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request.into(), argument) };
+    let request = request.into();
+    // SAFETY: `argument` is 0, a descriptor's number, or the address of the structure that
+    // `request` names, alive and exclusively ours until the call returns.
+    let answer = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request, argument) };
     if answer < 0 {
         return Err(super::errno_of(&io::Error::last_os_error()));
     }

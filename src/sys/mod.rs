@@ -5,15 +5,24 @@
 //! `io::Result` (a bare errno, no allocation); calls that change something return
 //! [`SysError`], which prints the whole call with its arguments.
 
-pub mod cpu;
 pub mod block;
 pub mod btrfs;
+pub mod cpu;
 mod error;
 pub mod file;
 pub mod fs;
-pub mod fsmount;
 pub mod lock;
 pub mod loopdev;
+pub mod mount;
+pub mod ns;
+pub mod process;
+pub mod signal;
+pub mod tree;
+pub mod tty;
+pub mod unnamed;
+pub mod wire;
 pub mod worker;
+pub mod xattr;
 
+use error::last_errno;
 pub use error::{SysError, SysResult, describe, errno_of};

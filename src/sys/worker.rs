@@ -90,13 +90,3 @@ pub fn pipe() -> SysResult<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|errno| SysError::new("pipe2", format_args!("O_CLOEXEC"), errno))
 }
-
-/// memfd_create(2): a file without a name. Its offset is shared by everyone who inherits it, and
-/// read(2) takes and advances it in one step: a queue for workers.
-///
-/// # Errors
-/// EMFILE, ENOMEM.
-pub fn memory_file(name: &str) -> SysResult<OwnedFd> {
-    rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)
-        .map_err(|errno| SysError::new("memfd_create", format_args!("{name:?}"), errno))
-}

@@ -3,6 +3,10 @@
 //!
 //! Must not decide anything: what a program's answer means is for the caller.
 
+mod command;
+mod feed;
 mod run;
 
-pub use run::{Output, Tool, ToolError, run, run_all};
+pub use command::{Tool, ToolError};
+pub use feed::{FeedError, feed};
+pub use run::{Output, run, run_all, run_well};

@@ -4,40 +4,20 @@
 //! A program that touches a dead disk sleeps in the kernel and no signal wakes it: after the
 //! deadline it gets SIGKILL and is left behind, so that one disk never stops the rest.
 
-use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::command::{TAIL, Tool, ToolError};
+
 /// How many programs run at once.
 const SIDE_BY_SIDE: usize = 16;
 /// The most that is kept of what a program prints.
 const MOST_OUTPUT: usize = 16 << 20;
-/// Where programs are looked for; a target's PATH never counts.
-const PLACES: &[&str] = &[
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-];
-
-/// One program to run.
-#[derive(Clone, Debug)]
-pub struct Tool {
-    program: &'static str,
-    package: &'static str,
-    arguments: Vec<OsString>,
-    deadline: Duration,
-    input: Vec<u8>,
-}
-
 /// What a program answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
@@ -49,133 +29,30 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Why a program gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ToolError {
-    /// It is not installed here.
-    #[error("{program} is not installed (package {package})")]
-    Missing {
-        /// Its name.
-        program: &'static str,
-        /// What to install.
-        package: &'static str,
-    },
-    /// It could not be started.
-    #[error("cannot start {program}: {source}")]
-    Start {
-        /// Its name.
-        program: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It did not end in time.
-    #[error("{program} gave no answer in {} s", deadline.as_secs())]
-    Deadline {
-        /// Its name.
-        program: &'static str,
-        /// How long it had.
-        deadline: Duration,
-    },
-}
-
-impl Tool {
-    /// `program`, which `package` brings on most distributions.
-    #[must_use]
-    pub fn new(program: &'static str, package: &'static str) -> Self {
-        Self {
-            program,
-            package,
-            arguments: Vec::new(),
-            deadline: Duration::from_secs(60),
-            input: Vec::new(),
-        }
-    }
-
-    /// Adds arguments.
-    #[must_use]
-    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        let more = arguments
-            .into_iter()
-            .map(|word| word.as_ref().to_os_string());
-        self.arguments.extend(more);
-        self
-    }
-
-    /// How long it may take; a minute unless told.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    /// What it reads from stdin: at most a pipe's worth (a passphrase, not a file).
-    #[must_use]
-    pub fn input(mut self, input: Vec<u8>) -> Self {
-        self.input = input;
-        self
-    }
-
-    /// The program with its arguments, for logs and for `-n`.
-    #[must_use]
-    pub fn shell(&self) -> String {
-        let mut line = self.program.to_string();
-        for argument in &self.arguments {
-            line.push(' ');
-            line.push_str(&crate::model::shell_word(argument.as_encoded_bytes()));
-        }
-        line
-    }
-
-    /// Where the program is on this machine.
-    #[must_use]
-    pub fn find(&self) -> Option<PathBuf> {
-        PLACES
-            .iter()
-            .map(|place| Path::new(place).join(self.program))
-            .find(|path| rustix::fs::access(path.as_path(), rustix::fs::Access::EXEC_OK).is_ok())
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where programs are started"
-    )]
-    fn start(&self) -> Result<Running, ToolError> {
-        let path = self.find().ok_or(ToolError::Missing {
-            program: self.program,
-            package: self.package,
-        })?;
-        tracing::debug!(command = self.shell(), "tool");
-        let started = |source| ToolError::Start {
-            program: self.program,
-            source,
-        };
-        let mut child = Command::new(path)
-            .args(&self.arguments)
-            .env_clear()
-            .env("PATH", PLACES.join(":"))
-            .env("LC_ALL", "C")
-            .stdin(if self.input.is_empty() {
-                Stdio::null()
-            } else {
-                Stdio::piped()
-            })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(started)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that ended before it read its input says why on stderr.
-            stdin.write_all(&self.input).ok();
-        }
-        Ok(Running {
-            program: self.program,
-            until: Instant::now() + self.deadline,
-            deadline: self.deadline,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            child,
+fn start(tool: &Tool) -> Result<Running, ToolError> {
+    let mut child = tool
+        .prepare()?
+        .stdin(if tool.input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
         })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| tool.cannot_start(source))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ended before it read its input says why on stderr.
+        stdin.write_all(&tool.input).ok();
     }
+    Ok(Running {
+        program: tool.program,
+        until: Instant::now() + tool.deadline,
+        deadline: tool.deadline,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+        child,
+    })
 }
 
 /// Runs one program to its end.
@@ -191,6 +68,22 @@ pub fn run(tool: &Tool) -> Result<Output, ToolError> {
         }))
 }
 
+/// Runs one program that has to succeed; gives what it wrote to stdout.
+///
+/// # Errors
+/// [`ToolError`], an exit status that is not 0 among them.
+pub fn run_well(tool: &Tool) -> Result<Vec<u8>, ToolError> {
+    let output = run(tool)?;
+    if output.status == 0 {
+        return Ok(output.stdout);
+    }
+    Err(ToolError::Failed {
+        argv: tool.shell(),
+        status: format!("exit status {}", output.status),
+        tail: output.stderr,
+    })
+}
+
 /// Runs programs side by side; the answers come in the order of `tools`.
 #[must_use]
 pub fn run_all(tools: &[Tool]) -> Vec<Result<Output, ToolError>> {
@@ -200,7 +93,7 @@ pub fn run_all(tools: &[Tool]) -> Vec<Result<Output, ToolError>> {
     let mut next = 0;
     while next < tools.len() || !running.is_empty() {
         while next < tools.len() && running.len() < SIDE_BY_SIDE {
-            match tools[next].start() {
+            match start(&tools[next]) {
                 Ok(started) => running.push((next, started)),
                 Err(error) => answers[next] = Some(Err(error)),
             }
@@ -239,10 +132,11 @@ impl Running {
         if !open_err {
             self.child.stderr = None;
         }
-        if !open_out && !open_err {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(Ok(self.output(status)));
-            }
+        if !open_out
+            && !open_err
+            && let Ok(Some(status)) = self.child.try_wait()
+        {
+            return Some(Ok(self.output(status)));
         }
         if Instant::now() < self.until {
             return None;
@@ -258,7 +152,6 @@ impl Running {
 
     fn output(&mut self, status: std::process::ExitStatus) -> Output {
         use std::os::unix::process::ExitStatusExt;
-        const TAIL: usize = 2000;
         let from = self.stderr.len().saturating_sub(TAIL);
         Output {
             status: status
@@ -374,5 +267,15 @@ mod tests {
     fn a_missing_program_names_its_package() {
         let error = run(&Tool::new("no-such-program", "nothing")).unwrap_err();
         assert!(error.to_string().contains("package nothing"));
+    }
+
+    #[test]
+    fn a_failing_program_is_shown_with_what_it_said() {
+        let tool = Tool::new("sh", "dash").args(["-c", "echo because >&2; exit 3"]);
+        let text = run_well(&tool).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "sh -c 'echo because >&2; exit 3' failed (exit status 3): because"
+        );
     }
 }

@@ -4,12 +4,16 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+mod progress;
 mod report;
 mod sanitize;
 pub mod scan;
+mod table;
 
+pub use progress::Progress;
 pub use report::{explain_panics, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
+pub use table::table;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -95,6 +99,23 @@ impl Ui {
     /// The errno of write(2), EPIPE excepted.
     pub fn out(&self, data: &[u8]) -> io::Result<()> {
         write_out(data)
+    }
+
+    /// Standard output for a stream of data too big for [`Ui::out`]. The caller takes EPIPE for
+    /// the reader's wish.
+    ///
+    /// # Errors
+    /// The errno of dup(2).
+    pub fn data(&self) -> io::Result<std::fs::File> {
+        use std::os::fd::AsFd;
+        let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(std::fs::File::from(stdout))
+    }
+
+    /// Whether standard output is a terminal, which must not get an archive.
+    #[must_use]
+    pub fn out_is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
     }
 
     /// One line of a report on stderr; silent with `-q`.

@@ -59,6 +59,8 @@ fn wrong_usage_exits_2_and_says_so_on_stderr() {
         &["closure", "--json", "--format", "dot", "/bin/true"],
         &["jail"],
         &["jail", "build"],
+        &["jail", "export", "/jail"],
+        &["jail", "export", "--format", "nosuch", "/jail", "x.tar"],
         &["enter"],
         &["enter", "--mode", "nosuch", "/"],
         &["exec", "session"],

@@ -33,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("root", &["root", "sys", "model"]),
     ("tool", &["tool", "sys", "model"]),
     ("session", &["session", "root", "sys", "model"]),
+    ("image", &["image", "root", "sys", "tool", "model"]),
     ("sys", &["sys", "model"]),
     ("model", &["model"]),
     ("error", &["error", "model"]),

@@ -6,9 +6,16 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
+mod corpus;
+mod elf;
+mod export;
+mod export_modules;
 mod harness;
 mod help;
+mod jail;
 mod layers;
 mod man;
+mod packages;
 mod profile;
 mod support;
+mod tree;

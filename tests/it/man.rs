@@ -16,9 +16,11 @@ const PAGES: &[(&str, &[&str])] = &[
         &["ps", "exec", "stop", "cleanup", "setup", "completions"],
     ),
     ("newroot-jail.8", &["jail"]),
+    ("newroot-jail-export.8", &["jail export"]),
     ("newroot-enter.8", &["enter"]),
     ("newroot-closure.8", &["closure"]),
     ("newroot-profile.5", &["profile"]),
+    ("newroot-scan.8", &["scan"]),
 ];
 
 /// Flags a page may name though its verbs lack them.
@@ -32,15 +34,32 @@ fn text(name: &str) -> String {
     fs::read_to_string(page(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// `--flag` for each long flag of a verb and of what is below it; the global ones left out.
-fn flags_of(command: &clap::Command, into: &mut BTreeSet<String>) {
+/// The command that these words lead to.
+fn command_of<'c>(tree: &'c clap::Command, words: &str) -> &'c clap::Command {
+    let down = |command: &'c clap::Command, name| command.find_subcommand(name).unwrap();
+    words.split(' ').fold(tree, down)
+}
+
+/// Whether these words have a page of their own, which is not that of the verb above.
+fn has_own_page(words: &str) -> bool {
+    let mut all = PAGES.iter().flat_map(|(_, verbs)| verbs.iter());
+    words.contains(' ') && all.any(|verb| *verb == words)
+}
+
+/// `--flag` for each long flag of a verb and of what is below it; the global ones and what has a
+/// page of its own left out. `words` lead to `command`.
+fn flags_of(words: &str, command: &clap::Command, into: &mut BTreeSet<String>) {
     let own = command.get_arguments().filter(|arg| !arg.is_global_set());
     let long = own
         .filter(|arg| !arg.is_hide_set())
         .filter_map(clap::Arg::get_long);
     into.extend(long.map(|name| format!("--{name}")));
     for below in command.get_subcommands() {
-        flags_of(below, into);
+        let words = format!("{words} {}", below.get_name());
+        let words = words.trim_start();
+        if !has_own_page(words) {
+            flags_of(words, below, into);
+        }
     }
 }
 
@@ -69,12 +88,14 @@ fn compare(name: &str) {
     let command = newroot::cli::command();
     let globals = global_flags();
     let mut every = globals.clone();
-    flags_of(&command, &mut every);
+    for words in PAGES.iter().flat_map(|(_, verbs)| verbs.iter()) {
+        flags_of(words, command_of(&command, words), &mut every);
+    }
     let described = flags_in(&text(name));
     let (_, verbs) = PAGES.iter().find(|(page, _)| *page == name).unwrap();
     let mut real = BTreeSet::new();
     for verb in *verbs {
-        flags_of(command.find_subcommand(verb).unwrap(), &mut real);
+        flags_of(verb, command_of(&command, verb), &mut real);
     }
     if name == "newroot.8" {
         real.extend(globals);
@@ -100,6 +121,11 @@ fn newroot_jail_8_has_every_flag() {
 }
 
 #[test]
+fn newroot_jail_export_8_has_every_flag() {
+    compare("newroot-jail-export.8");
+}
+
+#[test]
 fn newroot_enter_8_has_every_flag() {
     compare("newroot-enter.8");
 }
@@ -112,6 +138,11 @@ fn newroot_closure_8_has_every_flag() {
 #[test]
 fn newroot_profile_5_has_every_flag() {
     compare("newroot-profile.5");
+}
+
+#[test]
+fn newroot_scan_8_has_every_flag() {
+    compare("newroot-scan.8");
 }
 
 #[test]

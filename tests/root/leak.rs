@@ -19,13 +19,14 @@ impl Outside {
         Self(lines)
     }
 
-    /// What is new since then. A trial that runs beside this one may own a cgroup or loop device
-    /// for a moment, so a difference has to last.
+    /// What is new since then, and mounts that are gone. A trial that runs beside this one may
+    /// own a cgroup or loop device for a while, so a difference has to last; one that it had when
+    /// this trial began, and has no more, is no difference.
     pub(crate) fn leaked(&self) -> Vec<String> {
-        settled(Duration::from_secs(5), || {
-            Self::now()
-                .0
-                .symmetric_difference(&self.0)
+        settled(Duration::from_secs(30), || {
+            let now = Self::now().0;
+            now.symmetric_difference(&self.0)
+                .filter(|line| line.starts_with("mount ") || now.contains(*line))
                 .cloned()
                 .collect()
         })
@@ -93,7 +94,7 @@ fn loop_devices() -> BTreeSet<String> {
 
 /// Records of sessions that a trial left in its /run/newroot.
 fn sessions() -> BTreeSet<String> {
-    entries("/run/newroot/sessions")
+    entries("/run/newroot")
 }
 
 fn entries(directory: &str) -> BTreeSet<String> {

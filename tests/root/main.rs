@@ -11,14 +11,19 @@
 )]
 
 mod binary;
+mod disk;
+mod enter;
+mod export;
 mod fixture;
 mod holder;
+mod jail;
 mod leak;
 #[path = "../it/support/need.rs"]
 mod need;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
+mod scan;
 mod selftest;
 mod snapshot;
 mod strace;
@@ -31,7 +36,15 @@ use trial::Trial;
 
 /// Every trial of this binary.
 fn all() -> Vec<Trial> {
-    [selftest::trials(), binary::trials()].concat()
+    [
+        selftest::trials(),
+        binary::trials(),
+        enter::trials(),
+        export::trials(),
+        jail::trials(),
+        scan::trials(),
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {

@@ -14,7 +14,7 @@ mod spelling;
 mod sqlite;
 mod verify;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 
@@ -175,23 +175,35 @@ impl<'t> Packages<'t> {
     }
 
     fn sort(&self, listed: Vec<Vec<u8>>) -> Result<PackageFiles, PackageError> {
-        let mut paths: Vec<RootPath> = listed
-            .iter()
-            .map(|path| RootPath::from_bytes(&self.spelling.of_path(path)))
-            .collect();
-        paths.sort();
-        paths.dedup();
+        let listed: BTreeSet<Vec<u8>> = listed.into_iter().collect();
+        let holds_others = |path: &[u8]| {
+            let below = [path, b"/"].concat();
+            let next = listed.range(below.clone()..).next();
+            next.is_some_and(|next| next.starts_with(&below))
+        };
         let mut sorted = PackageFiles::default();
-        for path in paths {
-            if path.file_name().is_none() {
+        for listed in &listed {
+            let path = RootPath::from_bytes(&self.spelling.of_path(listed));
+            if path.file_name().is_none() || self.spelling.is_link(listed) {
                 continue;
             }
             match self.tree.lstat(&path) {
                 Ok(meta) if meta.kind == Kind::Directory => sorted.directories.push(path),
+                // The package means a directory, and the root has made it a link. To copy it
+                // with what it leads to would bring every other package's files.
+                Ok(meta) if meta.kind == Kind::Link && holds_others(listed) => {}
                 Ok(_) => sorted.files.push(path),
                 Err(error) if is_absent(&error) => sorted.absent.push(path),
                 Err(error) => return Err(PackageError::Read { path, error }),
             }
+        }
+        for list in [
+            &mut sorted.files,
+            &mut sorted.directories,
+            &mut sorted.absent,
+        ] {
+            list.sort();
+            list.dedup();
         }
         Ok(sorted)
     }
@@ -208,6 +220,9 @@ impl<'t> Packages<'t> {
     ) -> Result<BTreeMap<&'p RootPath, String>, PackageError> {
         let mut wanted: HashMap<Vec<u8>, Vec<&'p RootPath>> = HashMap::new();
         for path in paths {
+            if self.spelling.is_link(path.as_bytes()) {
+                continue;
+            }
             let key = self.spelling.of_path(path.as_bytes()).into_owned();
             wanted.entry(key).or_default().push(path);
         }

@@ -43,6 +43,16 @@ impl Spelling {
         Self { prefixes }
     }
 
+    /// Whether this is one of the links of a merged `/usr` themselves: packages list them as the
+    /// directories that they were, and none brought the link. Those in `/var` are a package's.
+    pub(super) fn is_link(&self, path: &[u8]) -> bool {
+        let links = self.prefixes.iter().map(|(from, _)| from);
+        !path.starts_with(b"/var/")
+            && links
+                .filter_map(|from| from.split_last())
+                .any(|(_, link)| link == path)
+    }
+
     /// `/usr/bin/ls` for `/bin/ls`; a path that is spelled right is not copied. The link itself
     /// (`/bin`) keeps its name.
     pub(super) fn of_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {

@@ -32,7 +32,7 @@ fn debian() -> Mem {
         )
         .with_file(
             &format!("{info}/coreutils.list"),
-            "/.\n/bin\n/bin/ls\n/etc/removed.conf\n/var\n/var/cache\n/var/cache/coreutils\n",
+            "/.\n/lib\n/bin\n/bin/ls\n/etc/removed.conf\n/var\n/var/cache\n/var/cache/coreutils\n",
         )
         .with_file(&format!("{info}/libc6:amd64.list"), "/lib/x86/libc.so.6\n")
         .with_file(&format!("{info}/libc6:i386.list"), "/lib/i386/libc.so.6\n")
@@ -51,7 +51,8 @@ fn dpkg_lists_files_as_the_merged_root_has_them() {
     let packages = Packages::open(&tree);
     assert_eq!(packages.systems(), [System::Dpkg]);
     let found = packages.files_of("coreutils").unwrap();
-    assert_eq!(texts(&found.files), ["/bin", "/usr/bin/ls"]);
+    // Neither /bin nor /lib: the package meant directories.
+    assert_eq!(texts(&found.files), ["/usr/bin/ls"]);
     let directories = ["/var", "/var/cache", "/var/cache/coreutils"];
     assert_eq!(texts(&found.directories), directories);
     assert_eq!(texts(&found.absent), ["/etc/removed.conf"]);

@@ -169,7 +169,7 @@ fn boot_code(sector: &[u8]) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-fn le32(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn le32(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     if let Some(found) = bytes.get(at..at + 4) {
         word.copy_from_slice(found);
@@ -177,7 +177,7 @@ fn le32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(word)
 }
 
-fn le64(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn le64(bytes: &[u8], at: usize) -> u64 {
     u64::from(le32(bytes, at)) | u64::from(le32(bytes, at + 4)) << 32
 }
 

@@ -120,9 +120,9 @@ fn fold(systems: Vec<System>) -> Vec<System> {
     for system in systems {
         let older = kept.iter().any(|other| is_older_deployment(other, &system));
         if is_snapshot(&system) || older {
-            rest.push(system)
+            rest.push(system);
         } else {
-            kept.push(system)
+            kept.push(system);
         }
     }
     // The highest number is the newest: it stands for a system of which only snapshots are left.

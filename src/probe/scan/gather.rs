@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::{Apart, Locked, Options, Reason, Scan, ScanError, Skipped};
+use super::derive::Wanted;
+use super::{Locked, Options, Reason, Scan, ScanError, Skipped};
 use crate::model::Bytes;
 use crate::probe::block::{self, BlockDevice, DeviceKind};
 use crate::probe::busy::{self, Thing};
@@ -27,8 +28,11 @@ pub(super) fn gather(scan: &mut Scan, options: &Options) -> Result<(), ScanError
     }
     unseen_partitions(scan)?;
     super::look::held(scan, &mounts);
+    super::derive::arrays(scan)?;
+    unseen_partitions(scan)?;
+    super::derive::groups(scan)?;
+    super::derive::recognised(scan);
     list_locked(scan);
-    list_apart(scan);
     Ok(())
 }
 
@@ -398,36 +402,47 @@ fn list_locked(scan: &mut Scan) {
         .collect();
 }
 
-/// Members of arrays, groups and pools that nothing is built on.
-fn list_apart(scan: &mut Scan) {
-    let mut apart: BTreeMap<(String, String), Apart> = BTreeMap::new();
-    for volume in &scan.inventory.volumes {
-        let what = match volume.superblock.kind.as_str() {
-            "linux_raid_member" => "md array",
-            "LVM2_member" => "LVM physical volume",
-            "zfs_member" => "ZFS pool",
-            "bcache" => "bcache",
-            "drbd" => "DRBD",
-            _ => continue,
-        };
-        if volume.usage != Usage::Free || volume.own.is_some() {
-            continue;
+/// Makes a read-only loop device of each part and asks what is on it.
+pub(super) fn attach_volumes(scan: &mut Scan, wanted: Vec<Wanted>) -> Result<(), ScanError> {
+    let mut attached = Vec::new();
+    for each in wanted {
+        match loops::attach(&each.part) {
+            Ok(device) => attached.push((each, device)),
+            Err(error) => scan.skipped.push(Skipped {
+                name: each.name,
+                reason: Reason::Unreadable(error.to_string()),
+            }),
         }
-        let superblock = &volume.superblock;
-        let name = if superblock.label.is_empty() {
-            &superblock.uuid
-        } else {
-            &superblock.label
-        };
-        let entry = apart
-            .entry((what.to_string(), superblock.uuid.clone()))
-            .or_insert_with(|| Apart {
-                name: name.clone(),
-                what: what.to_string(),
-                on: Vec::new(),
-                note: String::new(),
-            });
-        entry.on.push(volume.name.clone());
     }
-    scan.apart = apart.into_values().collect();
+    let answers = superblock::probe_all(&super::derive::paths(&attached))?;
+    for ((each, device), answer) in attached.into_iter().zip(answers) {
+        let superblock = match answer {
+            Ok(superblock) => superblock,
+            Err(why) => {
+                scan.skipped.push(Skipped {
+                    name: each.name,
+                    reason: unanswered(why),
+                });
+                continue;
+            }
+        };
+        scan.inventory.volumes.push(Volume {
+            name: each.name,
+            kernel_name: last_part(&device.path),
+            number: number_of(&device.path),
+            path: device.path.clone(),
+            origin: each.origin,
+            size: Bytes(each.part.size),
+            model: each.model,
+            removable: false,
+            slot: None,
+            logical: each.logical,
+            disks: each.disks,
+            superblock,
+            usage: Usage::Free,
+            own: None,
+        });
+        scan.loops.push(device);
+    }
+    Ok(())
 }

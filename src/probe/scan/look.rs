@@ -132,9 +132,9 @@ fn group(inventory: &Inventory, first: usize) -> (Vec<usize>, Vec<usize>) {
             inventory.volumes[*at].superblock.uuid_sub == volume.superblock.uuid_sub
         });
         if known {
-            clones.push(index)
+            clones.push(index);
         } else {
-            members.push(index)
+            members.push(index);
         }
     }
     (members, clones)

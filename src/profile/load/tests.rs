@@ -198,6 +198,7 @@ fn every_shipped_profile_is_embedded_and_loads() {
     let mut files: Vec<String> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".toml"))
         .collect();
     files.sort();
     let embedded: Vec<String> = BUILT_IN.iter().map(|(n, _)| format!("{n}.toml")).collect();

@@ -32,6 +32,9 @@ pub enum Answer {
 #[must_use]
 pub fn complaints(closure: &Closure) -> Vec<String> {
     let mut lines = Vec::new();
+    if closure.is_complete() {
+        return lines;
+    }
     let program = text_of(&closure.program);
     for step in &closure.script {
         if let Some(name) = &step.missing {

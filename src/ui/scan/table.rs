@@ -3,11 +3,11 @@
 use super::lines;
 use crate::probe::lastboot;
 use crate::probe::scan::Found;
-use crate::ui::escape_bytes;
+use crate::ui::{escape_bytes, table as columns};
 
 const HEAD: [&str; 5] = ["ID", "SYSTEM", "HOST", "ROOT ON", "LAST BOOT"];
 /// A name from a hostile disk must not push the rest off the screen.
-const WIDEST: usize = 40;
+const WIDEST: usize = 60;
 
 struct Row {
     cells: [String; 5],
@@ -47,33 +47,20 @@ pub fn table(found: &Found) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut widths = HEAD.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(&row.cells) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = line(&HEAD.map(str::to_string), &widths);
-    for row in rows {
-        out.push_str(&line(&row.cells, &widths));
-        for remark in row.below {
+    let mut cells = vec![HEAD.map(str::to_string).to_vec()];
+    cells.extend(rows.iter().map(|row| row.cells.to_vec()));
+    let lines = columns(&cells);
+    let below = std::iter::once(&[] as &[String]).chain(rows.iter().map(|row| &row.below[..]));
+    let mut out = String::new();
+    for (line, below) in lines.lines().zip(below) {
+        out.push_str(line);
+        out.push('\n');
+        for remark in below {
             out.push_str("  ");
-            out.push_str(&remark);
+            out.push_str(remark);
             out.push('\n');
         }
     }
-    out
-}
-
-fn line(cells: &[String; 5], widths: &[usize; 5]) -> String {
-    let mut out = String::new();
-    for (cell, width) in cells.iter().zip(widths) {
-        out.push_str(cell);
-        let pad = width.saturating_sub(cell.chars().count()) + 2;
-        out.push_str(&" ".repeat(pad));
-    }
-    let mut out = out.trim_end().to_string();
-    out.push('\n');
     out
 }
 

@@ -1,7 +1,7 @@
-//! A profile's text: no panic, no endless loop; what parses renders and reads back the same, and
-//! its globs can be matched.
+//! See bodies/profile.rs.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+#[path = "../bodies/profile.rs"]
+mod body;
 
-fuzz_target!(|data: &[u8]| newroot_fuzz::profile(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

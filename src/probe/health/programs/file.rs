@@ -111,7 +111,7 @@ fn judge(
         let provider = closure
             .objects
             .iter()
-            .find(|object| object.name == problem.object)
+            .find(|object| *object.name == *problem.object)
             .map_or(problem.object.as_slice(), |object| object.path.as_bytes());
         let wrong = Wrong::Version {
             path: provider.to_vec(),

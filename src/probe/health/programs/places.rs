@@ -7,8 +7,8 @@ use crate::root::{self, Tree};
 
 /// Names in one piece of work: small enough that no worker is left alone with a big one.
 const PIECE: usize = 48;
-/// More pieces than this are not looked at: 200,000 names.
-const MOST_PIECES: usize = 4096;
+/// Numbers of this many pieces fit into the smallest pipe there is, one page.
+pub(super) const MOST_PIECES: usize = 1000;
 
 /// Directories of PATH.
 const PATH: &[&str] = &[
@@ -88,7 +88,6 @@ pub(super) struct Places {
     pub(super) searched: BTreeSet<RootPath>,
     /// Never gone into; canonical names.
     pub(super) not: BTreeSet<RootPath>,
-    pub(super) too_many: bool,
 }
 
 /// Reads the directories and cuts the work.
@@ -112,27 +111,32 @@ pub(super) fn find(tree: &dyn Tree) -> Places {
         let known = DEEP.iter().any(|base| path.starts_with(&RootPath::new(base)));
         places.add(tree, path, known, &mut seen);
     }
+    places.cut();
     places
 }
 
 impl Places {
     fn add(&mut self, tree: &dyn Tree, path: RootPath, deep: bool, seen: &mut BTreeSet<RootPath>) {
-        if !seen.insert(path.clone()) || self.not.contains(&path) {
+        if !seen.insert(path.clone()) || self.not.contains(&path) || self.directories.len() >= MOST_PIECES / 2 {
             return;
         }
         let names = tree.list(&path).unwrap_or_default();
-        let directory = self.directories.len();
-        let mut from = 0;
-        while from < names.len() {
-            if self.pieces.len() == MOST_PIECES {
-                self.too_many = true;
-                break;
-            }
-            let to = (from + PIECE).min(names.len());
-            self.pieces.push(Piece { directory, from, to });
-            from = to;
-        }
         self.directories.push(Directory { path, names, deep });
+    }
+
+    fn cut(&mut self) {
+        let names: usize = self.directories.iter().map(|it| it.names.len()).sum();
+        let parts = MOST_PIECES.saturating_sub(self.directories.len()).max(1);
+        let size = PIECE.max(names.div_ceil(parts));
+        for (directory, it) in self.directories.iter().enumerate() {
+            let starts = (0..it.names.len()).step_by(size);
+            self.pieces.extend(starts.map(|from| Piece {
+                directory,
+                from,
+                to: (from + size).min(it.names.len()),
+            }));
+        }
+        self.pieces.truncate(MOST_PIECES);
     }
 
     /// Whether `path` is work of its own, and not to be gone into from above.

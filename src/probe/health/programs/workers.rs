@@ -1,11 +1,11 @@
 //! The pieces of work, shared out to forked workers (design rule 9: no threads).
 //!
-//! The queue is a memory file whose offset the workers share; each answers with one JSON record
-//! in a pipe of its own. A worker that dies takes only its own pieces with it, and they are
+//! The queue is a pipe filled beforehand; each worker answers with one JSON record in a pipe of
+//! its own. A worker that dies takes only its own pieces with it, and they are
 //! named as not looked at.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 
 use super::file;
@@ -14,8 +14,8 @@ use super::places::{Piece, Places};
 use crate::elf::{Engine, Options};
 use crate::model::{Kind, RootPath};
 use crate::root::Tree;
-use crate::sys::SysResult;
 use crate::sys::worker::{self, Worker};
+use crate::sys::{SysError, SysResult, errno_of};
 
 /// More workers than this only wait for the disk.
 const MOST_WORKERS: usize = 8;
@@ -41,9 +41,6 @@ pub(super) fn run(tree: &dyn Tree, places: &Places) -> Programs {
         Some(found) => all = found,
         // No fork, no pipe: it takes longer, that is all.
         None => alone(tree, places, &mut all),
-    }
-    if places.too_many {
-        all.lost.push("more programs than any system has; the rest of them".into());
     }
     all.settle();
     all
@@ -94,14 +91,17 @@ fn share(tree: &dyn Tree, places: &Places, count: usize) -> Option<Programs> {
     Some(all)
 }
 
-fn queue(places: &Places) -> std::io::Result<File> {
-    let made: SysResult<OwnedFd> = worker::memory_file("newroot-doctor");
-    let mut queue = File::from(made.map_err(|error| std::io::Error::from(error.errno))?);
+/// A pipe with the number of each piece: [`super::places::MOST_PIECES`] of them fit into it
+/// before anybody reads.
+fn queue(places: &Places) -> SysResult<File> {
+    let (queue, fill) = worker::pipe()?;
     let count = u32::try_from(places.pieces.len()).unwrap_or(u32::MAX);
     let bytes: Vec<u8> = (0..count).flat_map(u32::to_ne_bytes).collect();
-    queue.write_all(&bytes)?;
-    queue.rewind()?;
-    Ok(queue)
+    // A pipe that takes less leaves pieces out, and the caller sees that they are missing.
+    File::from(fill)
+        .write_all(&bytes)
+        .map_err(|error| SysError::new("write", format_args!("pipe"), errno_of(&error)))?;
+    Ok(File::from(queue))
 }
 
 /// What a worker does: takes pieces until there are none, then says what it found.
@@ -109,7 +109,7 @@ fn work(tree: &dyn Tree, places: &Places, mut queue: &File, answer: OwnedFd) {
     let mut engine = engine(tree);
     let mut found = Programs::default();
     let mut index = [0; 4];
-    // read(2) of 4 bytes of a memory file gives all of them or, at its end, none.
+    // read(2) of 4 bytes of a pipe that holds whole numbers gives all of them or, at its end, none.
     while queue.read(&mut index).is_ok_and(|count| count == 4) {
         let index = u32::from_ne_bytes(index) as usize;
         if let Some(piece) = places.pieces.get(index) {

@@ -1,0 +1,156 @@
+//! What is said while a root is entered, and at the end.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::failure;
+use crate::error::Exit;
+use crate::exec::enter::{EnterError, Outcome};
+use crate::exec::{Events, Holder};
+use crate::model::{Ended, HostPath};
+use crate::plan::Step;
+use crate::session::Live;
+use crate::sys;
+use crate::ui::{Ui, escape_bytes};
+
+/// `-v` shows each operation as it is done: the same lines as `-n`.
+pub(crate) struct Shown<'u>(pub(crate) &'u Ui);
+
+impl Events for Shown<'_> {
+    fn begins(&mut self, _step: &Step) {}
+
+    fn done(&mut self, step: &Step) {
+        self.0.detail(&step.to_string());
+    }
+
+    fn undone(&mut self, _step: &Step) {}
+
+    fn noted(&mut self, text: &str) {
+        self.0.note(&format!("note: {text}"));
+    }
+}
+
+/// Ends the session's record, says what went wrong, and decides on the exit status.
+///
+/// # Errors
+/// Why the program did not run.
+pub(crate) fn finish(
+    outcome: Result<Outcome, EnterError>,
+    live: Live,
+    steps: &[Step],
+    root: &HostPath,
+    status: Option<&Path>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    let id = live.id().to_owned();
+    // The record stays by itself when something is left in it.
+    let closed = live.finish();
+    match outcome {
+        Ok(outcome) => {
+            closed?;
+            for holder in &outcome.holders {
+                ui.warn(&describe(holder));
+            }
+            if !outcome.holders.is_empty() {
+                ui.note(&format!(
+                    "hint: when they have ended, the rest is gone: newroot cleanup  (session {id})"
+                ));
+            }
+            if let Some(path) = status {
+                write_status(path, &outcome)?;
+            }
+            Ok(exit(&outcome))
+        }
+        Err(EnterError::Told(signal)) => {
+            closed?;
+            let number = u8::try_from(signal).unwrap_or(0);
+            Ok(Exit::signalled(number))
+        }
+        Err(error) => {
+            let failure = failure::enter(error, steps, root);
+            // The first error is what counts; the second must not vanish.
+            if let Err(second) = closed {
+                ui.warn(&format!("the record of session {id} stays: {second}"));
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+fn exit(outcome: &Outcome) -> Exit {
+    let own = match outcome.told {
+        Some(signal) => Ended::Signaled(u8::try_from(signal).unwrap_or(0)).status(),
+        None => outcome.ended.status(),
+    };
+    match own {
+        0 if !outcome.holders.is_empty() => Exit::CleanupIncomplete,
+        0 => Exit::Success,
+        other => Exit::Command(other),
+    }
+}
+
+/// One holder, for people.
+pub(crate) fn describe(holder: &Holder) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let program = escape_bytes(holder.program.as_os_str().as_bytes());
+    let program = if program.is_empty() {
+        String::from("a program that may not be looked at")
+    } else {
+        program
+    };
+    format!(
+        "process {} ({program}) still holds the session: {}",
+        holder.pid, holder.how
+    )
+}
+
+/// The end of a command in a session of somebody else's.
+///
+/// # Errors
+/// Why it did not run.
+pub(crate) fn report_visit(
+    outcome: Result<Outcome, EnterError>,
+    root: &HostPath,
+    status: Option<&Path>,
+) -> anyhow::Result<Exit> {
+    match outcome {
+        Ok(outcome) => {
+            if let Some(path) = status {
+                write_status(path, &outcome)?;
+            }
+            Ok(exit(&outcome))
+        }
+        Err(EnterError::Told(signal)) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+        Err(error) => Err(failure::enter(error, &[], root).into()),
+    }
+}
+
+/// `--status FILE`.
+///
+/// # Errors
+/// The errno of open(2) or write(2).
+fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+    let mut value = match outcome.ended {
+        Ended::Exited(code) => json!({ "exited": code }),
+        Ended::Signaled(number) => json!({
+            "signaled": number,
+            "signal": sys::signal::name(i32::from(number)),
+        }),
+    };
+    value["by"] = match outcome.told {
+        // Told by somebody else: newroot passed it on, and killed what did not end.
+        Some(signal) => json!({ "newroot": sys::signal::name(signal) }),
+        None => json!("command"),
+    };
+    value["cleanup"] = json!(if outcome.holders.is_empty() {
+        "complete"
+    } else {
+        "incomplete"
+    });
+    value["holders"] = json!(outcome.holders);
+    let mut file = std::fs::File::create(path)?;
+    writeln!(file, "{value}")?;
+    Ok(())
+}

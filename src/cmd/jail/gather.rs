@@ -1,0 +1,456 @@
+//! Gathering facts: a path with every link and directory on the way, a program with everything
+//! it loads, a directory with everything in it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io;
+use std::rc::Rc;
+
+use rustix::io::Errno;
+
+use super::problem::{Note, Problem};
+use crate::elf::{Closure, ElfError, Engine, FoundBy, Needer, Options, ProgramKind};
+use crate::model::{Kind, Meta, RootPath};
+use crate::plan::jail::{Facts, Found, What};
+use crate::profile::Pattern;
+use crate::root::{Layer, Tree, resolve};
+use crate::sys::errno_of;
+
+/// How much it matters that something is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Somebody asked for it by name: without it there is no jail.
+    Required,
+    /// It came with something else: its absence is a note.
+    Incidental,
+}
+
+/// For whom something is gathered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct For {
+    pub(super) reason: u32,
+    pub(super) keep_privileges: bool,
+    pub(super) need: Need,
+    /// Executable scripts among other files bring their interpreters.
+    pub(super) scripts: bool,
+}
+
+/// What a path led to.
+#[derive(Debug)]
+struct Reached {
+    /// Index of what stands at its end.
+    end: usize,
+    real: RootPath,
+    meta: Meta,
+}
+
+/// Collects facts from one tree.
+pub(super) struct Gatherer<'t> {
+    tree: &'t dyn Tree,
+    engine: Engine<'t>,
+    path: Vec<RootPath>,
+    reasons: Facts,
+    list: Vec<(RootPath, Found)>,
+    index: HashMap<RootPath, usize>,
+    reached: HashMap<RootPath, Rc<Reached>>,
+    closed: HashSet<RootPath>,
+    /// Files that are looked at as programs, by the names they were asked for.
+    asked: Vec<RootPath>,
+    by_cache: bool,
+    /// Left out of directories and packages.
+    pub(super) exclude: Vec<Pattern>,
+    /// The jail itself, when it lies in the tree: it must not be copied into itself.
+    pub(super) itself: Option<RootPath>,
+    /// The caller may read everything.
+    pub(super) reads_all: bool,
+    /// Programs that must work in the jail.
+    pub(super) programs: BTreeSet<RootPath>,
+    pub(super) needs_proc: BTreeSet<RootPath>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) notes: Vec<Note>,
+}
+
+impl<'t> Gatherer<'t> {
+    pub(super) fn new(tree: &'t dyn Tree, path: Vec<RootPath>) -> Self {
+        let options = Options {
+            variants: true,
+            notes: true,
+            path: path.clone(),
+            ..Options::default()
+        };
+        Self {
+            tree,
+            engine: Engine::with_options(tree, options),
+            path,
+            reasons: Facts::default(),
+            list: Vec::new(),
+            index: HashMap::new(),
+            reached: HashMap::new(),
+            closed: HashSet::new(),
+            asked: Vec::new(),
+            by_cache: false,
+            exclude: Vec::new(),
+            itself: None,
+            reads_all: true,
+            programs: BTreeSet::new(),
+            needs_proc: BTreeSet::new(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn tree(&self) -> &'t dyn Tree {
+        self.tree
+    }
+
+    pub(super) fn search_path(&self) -> &[RootPath] {
+        &self.path
+    }
+
+    pub(super) fn reason(&mut self, text: &str) -> u32 {
+        self.reasons.reason(text)
+    }
+
+    /// The facts, by path.
+    pub(super) fn finish(self) -> Facts {
+        let mut facts = self.reasons;
+        facts.found = self.list.into_iter().collect();
+        facts
+    }
+
+    /// Whether the jail will have a file that is found by this path.
+    pub(super) fn holds(&self, path: &RootPath) -> bool {
+        self.reached.contains_key(path) || self.index.contains_key(path)
+    }
+
+    fn add(&mut self, path: &RootPath, what: What, meta: &Meta, who: For) -> usize {
+        if let Some(index) = self.index.get(path) {
+            let found = &mut self.list[*index].1;
+            found.keep_privileges |= who.keep_privileges;
+            if found.reasons.last() != Some(&who.reason) && !found.reasons.contains(&who.reason) {
+                found.reasons.push(who.reason);
+            }
+            return *index;
+        }
+        let found = Found {
+            what,
+            meta: *meta,
+            reasons: vec![who.reason],
+            keep_privileges: who.keep_privileges,
+        };
+        self.list.push((path.clone(), found));
+        self.index.insert(path.clone(), self.list.len() - 1);
+        self.list.len() - 1
+    }
+
+    /// The directories above a path without a link in it.
+    fn add_parents(&mut self, path: &RootPath, who: For) -> io::Result<()> {
+        let mut above = path.parent();
+        while !self.index.contains_key(&above) {
+            let meta = self.tree.lstat(&above)?;
+            self.add(&above, What::Directory, &meta, who);
+            if above == RootPath::root() {
+                break;
+            }
+            above = above.parent();
+        }
+        Ok(())
+    }
+
+    /// A path, every link on the way, and what stands at its end.
+    ///
+    /// # Errors
+    /// The errno of looking; nothing is added then.
+    pub(super) fn want(&mut self, path: &RootPath, who: For) -> io::Result<(RootPath, Meta)> {
+        if let Some(known) = self.reached.get(path) {
+            let known = Rc::clone(known);
+            let found = &mut self.list[known.end].1;
+            found.keep_privileges |= who.keep_privileges;
+            if found.reasons.last() != Some(&who.reason) {
+                found.reasons.push(who.reason);
+            }
+            return Ok((known.real.clone(), known.meta));
+        }
+        let trail = resolve(self.tree, path)?;
+        for step in &trail.links {
+            let meta = self.tree.lstat(&step.at)?;
+            self.add_parents(&step.at, who)?;
+            self.add(&step.at, What::Link(step.target.clone()), &meta, who);
+        }
+        self.add_parents(&trail.real, who)?;
+        let what = match trail.meta.kind {
+            Kind::Directory => What::Directory,
+            Kind::CharDevice | Kind::BlockDevice => What::Node,
+            Kind::File => What::File,
+            _ => return Err(Errno::OPNOTSUPP.into()),
+        };
+        if what == What::File && !self.reads_all {
+            self.tree.open(&trail.real)?;
+        }
+        let end = self.add(&trail.real, what, &trail.meta, who);
+        let reached = Reached {
+            end,
+            real: trail.real.clone(),
+            meta: trail.meta,
+        };
+        self.reached.insert(path.clone(), Rc::new(reached));
+        Ok((trail.real, trail.meta))
+    }
+
+    /// A file with everything it needs, if it is a program; any other file as it is.
+    pub(super) fn program(&mut self, path: &RootPath, who: For) {
+        match self.want(path, who) {
+            Ok((real, meta)) if meta.kind == Kind::File => {
+                if who.need == Need::Required {
+                    self.programs.insert(path.clone());
+                }
+                self.close(path, &real, &meta, who);
+            }
+            Ok(_) => {}
+            Err(error) => self.failed(path, &error, who.need),
+        }
+    }
+
+    /// A program that need not be there; one that is, and finds what it needs, must work.
+    pub(super) fn optional(&mut self, path: &RootPath, who: For) {
+        let before = self.notes.len();
+        let who = For {
+            need: Need::Incidental,
+            scripts: true,
+            ..who
+        };
+        self.program(path, who);
+        let whole = self.notes[before..]
+            .iter()
+            .all(|note| matches!(note, Note::Dlopen { .. }));
+        if whole && self.asked.contains(path) {
+            self.programs.insert(path.clone());
+        }
+    }
+
+    pub(super) fn failed(&mut self, path: &RootPath, error: &io::Error, need: Need) {
+        let errno = errno_of(error);
+        match need {
+            Need::Required => self.problems.push(Problem::Unreadable {
+                path: path.clone(),
+                errno,
+            }),
+            Need::Incidental => self.notes.push(Note::LeftOut {
+                path: path.clone(),
+                errno,
+            }),
+        }
+    }
+
+    /// What a file needs to start. Scripts that nobody can execute are text.
+    fn close(&mut self, path: &RootPath, real: &RootPath, meta: &Meta, who: For) {
+        let first = self.closed.insert(real.clone());
+        if !first && who.need == Need::Incidental {
+            return;
+        }
+        let closure = match self.engine.closure(path) {
+            Ok(closure) => closure,
+            Err(ElfError::Refused { reason, .. }) if who.need == Need::Required => {
+                self.problems.push(Problem::Broken {
+                    path: path.clone(),
+                    reason: reason.to_string(),
+                });
+                return;
+            }
+            // An object file, a core: data.
+            Err(_) => return,
+        };
+        match closure.kind {
+            ProgramKind::Data => {
+                self.programs.remove(path);
+            }
+            ProgramKind::Script
+                if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
+            _ => {
+                self.asked.push(path.clone());
+                self.take_closure(&closure, who);
+            }
+        }
+    }
+
+    fn take_closure(&mut self, closure: &Closure, who: For) {
+        if closure.needs_proc {
+            self.needs_proc.insert(closure.program.clone());
+        }
+        // What a program needs is not what was asked for: no privileges for it.
+        let part = For {
+            keep_privileges: false,
+            ..who
+        };
+        for step in &closure.script {
+            if let Some(name) = &step.missing {
+                self.missing(Problem::NoInterpreter {
+                    script: closure.program.clone(),
+                    name: name.clone(),
+                    need: who.need,
+                });
+                continue;
+            }
+            if let Err(error) = self.want(&step.program, part) {
+                self.failed(&step.program, &error, who.need);
+            }
+            if let Some(closure) = &step.closure {
+                self.take_closure(closure, part);
+            }
+        }
+        if let Some(interpreter) = &closure.interpreter
+            && (!interpreter.present || self.want(&interpreter.path, part).is_err())
+        {
+            self.missing(Problem::NoLoader {
+                program: closure.program.clone(),
+                loader: interpreter.path.clone(),
+                need: who.need,
+            });
+        }
+        for object in &closure.objects {
+            self.by_cache |= object.found_by == FoundBy::Cache;
+            let variants = object.variants.iter().map(|variant| &variant.path);
+            let paths: BTreeSet<&RootPath> = variants.chain([&object.path]).collect();
+            for path in paths {
+                if let Err(error) = self.want(path, part) {
+                    self.failed(path, &error, who.need);
+                }
+            }
+        }
+        for missing in &closure.missing {
+            let needed_by = match missing.needed_by {
+                Needer::Object(index) => closure
+                    .objects
+                    .get(index)
+                    .map_or_else(|| closure.program.clone(), |object| object.path.clone()),
+                Needer::Program | Needer::Preload => closure.program.clone(),
+            };
+            self.missing(Problem::NoLibrary {
+                program: closure.program.clone(),
+                name: String::from_utf8_lossy(&missing.name).into_owned(),
+                needed_by,
+                searched: missing.searched.clone(),
+                need: who.need,
+            });
+        }
+        for note in &closure.notes {
+            self.notes.push(Note::Dlopen {
+                program: closure.program.clone(),
+                note: note.clone(),
+            });
+        }
+    }
+
+    fn missing(&mut self, problem: Problem) {
+        if problem.is_required() {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        } else {
+            self.notes.push(Note::Incomplete(problem));
+        }
+    }
+
+    /// A path of a package or of a directory, as it stands: a link stays a link, and the file it
+    /// leads to comes along.
+    pub(super) fn take(&mut self, path: &RootPath, who: For) {
+        if self.is_left_out(path) {
+            return;
+        }
+        let who = For {
+            need: Need::Incidental,
+            ..who
+        };
+        let meta = match self.tree.lstat(path) {
+            Ok(meta) => meta,
+            Err(error) => return self.failed(path, &error, who.need),
+        };
+        match meta.kind {
+            Kind::File => self.program(path, who),
+            Kind::Link => match self.tree.stat(path) {
+                Ok(end) if end.kind == Kind::File => self.program(path, who),
+                _ => self.link_only(path, &meta, who),
+            },
+            Kind::Directory => {
+                if let Err(error) = self.want(path, who) {
+                    self.failed(path, &error, who.need);
+                }
+            }
+            _ => self.failed(path, &Errno::OPNOTSUPP.into(), who.need),
+        }
+    }
+
+    /// A link whose end does not come along (a directory, or nothing).
+    fn link_only(&mut self, path: &RootPath, meta: &Meta, who: For) {
+        let done = self.tree.read_link(path).and_then(|target| {
+            let (above, _) = self.want(&path.parent(), who)?;
+            let Some(name) = path.file_name() else {
+                return Ok(());
+            };
+            self.add(&above.join(name), What::Link(target), meta, who);
+            Ok(())
+        });
+        if let Err(error) = done {
+            self.failed(path, &error, who.need);
+        }
+    }
+
+    fn is_left_out(&self, path: &RootPath) -> bool {
+        self.itself
+            .as_ref()
+            .is_some_and(|own| path.starts_with(own))
+            || self.exclude.iter().any(|pattern| pattern.covers(path))
+    }
+
+    /// A directory with everything in it that is on the same file system.
+    pub(super) fn directory(&mut self, path: &RootPath, who: For) {
+        let (real, meta) = match self.want(path, who) {
+            Ok(found) => found,
+            Err(error) => return self.failed(path, &error, who.need),
+        };
+        let mut pending = vec![real];
+        while let Some(directory) = pending.pop() {
+            let names = match self.tree.list(&directory) {
+                Ok(names) => names,
+                Err(error) => {
+                    self.failed(&directory, &error, Need::Incidental);
+                    continue;
+                }
+            };
+            for name in names {
+                let path = directory.join(name);
+                if self.is_left_out(&path) {
+                    continue;
+                }
+                self.take(&path, who);
+                let inner = self.tree.lstat(&path);
+                if inner.is_ok_and(|inner| {
+                    inner.kind == Kind::Directory && inner.id.device == meta.id.device
+                }) {
+                    pending.push(path);
+                }
+            }
+        }
+    }
+
+    /// Whether some program finds other libraries, or none, when there is no ld.so.cache.
+    pub(super) fn needs_cache(&mut self) -> bool {
+        if !self.by_cache {
+            return false;
+        }
+        let mut bare = Layer::over(self.tree);
+        bare.hide(&RootPath::new("/etc/ld.so.cache"));
+        let mut without = Engine::new(&bare);
+        let asked = std::mem::take(&mut self.asked);
+        let differs = asked.iter().any(|path| {
+            let (Ok(with), Ok(without)) = (self.engine.closure(path), without.closure(path)) else {
+                return false;
+            };
+            let objects = |closure: &Closure| -> Vec<_> {
+                closure.objects.iter().map(|object| object.id).collect()
+            };
+            objects(&with) != objects(&without)
+        });
+        self.asked = asked;
+        differs
+    }
+}

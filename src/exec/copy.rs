@@ -1,0 +1,193 @@
+//! One file's content and what belongs to it: blocks shared where the file system can, else
+//! copied with its holes; BLAKE3 while the data passes by; owner, mode, attributes, times.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use crate::model::Meta;
+use crate::root::TreeFile;
+use crate::sys::{SysError, SysResult, file, xattr};
+
+/// What is read and written at once: fits the second-level cache, so that hashing and writing
+/// find the data there.
+pub(super) const BUFFER: usize = 256 * 1024;
+
+const CAPABILITIES: &CStr = c"security.capability";
+
+/// How the content came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The blocks are shared with the source until one of them is changed.
+    Reflinked,
+    /// Read and written.
+    Copied,
+}
+
+/// What copying one file's content said.
+pub(super) struct Content {
+    pub(super) blake3: blake3::Hash,
+    pub(super) bytes: u64,
+    pub(super) how: How,
+}
+
+/// Copies the whole content of `from` into the new file `to`.
+pub(super) fn content(
+    from: &TreeFile,
+    meta: &Meta,
+    to: &OwnedFd,
+    buffer: &mut [u8],
+) -> SysResult<Content> {
+    let mut hash = blake3::Hasher::new();
+    if from
+        .fd()
+        .is_some_and(|fd| meta.size > 0 && file::clone_content(to, fd).is_ok())
+    {
+        let bytes = read_range(from, 0, u64::MAX, buffer, |piece| {
+            hash.update(piece);
+            Ok(())
+        })?;
+        return Ok(Content {
+            blake3: hash.finalize(),
+            bytes,
+            how: How::Reflinked,
+        });
+    }
+    let bytes = if meta.blocks.saturating_mul(512) < meta.size {
+        with_holes(from, meta.size, to, buffer, &mut hash)?
+    } else {
+        read_range(from, 0, u64::MAX, buffer, |piece| {
+            hash.update(piece);
+            file::write_all(to, piece)
+        })?
+    };
+    Ok(Content {
+        blake3: hash.finalize(),
+        bytes,
+        how: How::Copied,
+    })
+}
+
+/// Writes the data only; what lies between becomes holes again.
+fn with_holes(
+    from: &TreeFile,
+    size: u64,
+    to: &OwnedFd,
+    buffer: &mut [u8],
+    hash: &mut blake3::Hasher,
+) -> SysResult<u64> {
+    let mut at = 0;
+    while at < size {
+        let data = next_data(from, at)?.map_or(size, |data| data.min(size));
+        hash_zeros(hash, data - at);
+        if data == size {
+            at = size;
+            break;
+        }
+        let end = next_hole(from, data, size)?;
+        file::seek_to(to, data)?;
+        let count = read_range(from, data, end - data, buffer, |piece| {
+            hash.update(piece);
+            file::write_all(to, piece)
+        })?;
+        at = data + count;
+        if at < end {
+            // The source became shorter meanwhile.
+            break;
+        }
+    }
+    file::set_length(to, at)?;
+    Ok(at)
+}
+
+fn next_data(from: &TreeFile, at: u64) -> SysResult<Option<u64>> {
+    from.fd().map_or(Ok(Some(at)), |fd| {
+        // A file system that cannot tell has data everywhere.
+        file::next_data(fd, at).or(Ok(Some(at)))
+    })
+}
+
+fn next_hole(from: &TreeFile, at: u64, size: u64) -> SysResult<u64> {
+    let end = from
+        .fd()
+        .map_or(size, |fd| file::next_hole(fd, at).unwrap_or(size));
+    // Progress is made even when a file system answers nonsense.
+    Ok(if end <= at { size } else { end.min(size) })
+}
+
+fn hash_zeros(hash: &mut blake3::Hasher, mut count: u64) {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    while count > 0 {
+        let piece = usize::try_from(count)
+            .unwrap_or(usize::MAX)
+            .min(ZEROS.len());
+        hash.update(&ZEROS[..piece]);
+        count -= piece as u64;
+    }
+}
+
+/// Gives `length` bytes from `offset` on to `take`, fewer when the file ends; how many.
+pub(super) fn read_range(
+    from: &TreeFile,
+    offset: u64,
+    length: u64,
+    buffer: &mut [u8],
+    mut take: impl FnMut(&[u8]) -> SysResult<()>,
+) -> SysResult<u64> {
+    let mut done = 0;
+    while done < length {
+        let want = usize::try_from(length - done)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        match from.read_at(&mut buffer[..want], offset + done) {
+            Ok(0) => break,
+            Ok(count) => {
+                take(&buffer[..count])?;
+                done += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let what = format_args!("{want}, offset {}", offset + done);
+                return Err(SysError::from_io("pread", what, &error));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// What was not taken over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// File capabilities, as asked.
+    pub(super) capabilities: bool,
+    /// Other attributes that the target's file system or the caller's rights do not allow.
+    pub(super) attributes: bool,
+}
+
+/// Copies the extended attributes (ACLs among them).
+pub(super) fn attributes(from: &OwnedFd, to: &OwnedFd, keep_capabilities: bool) -> SysResult<Lost> {
+    use rustix::io::Errno;
+    let mut lost = Lost::default();
+    for name in xattr::list(from)? {
+        if name.as_c_str() == CAPABILITIES && !keep_capabilities {
+            lost.capabilities = true;
+            continue;
+        }
+        let Some(value) = xattr::get(from, &name)? else {
+            continue;
+        };
+        match xattr::set(to, &name, &value) {
+            Ok(()) => {}
+            Err(error)
+                if matches!(
+                    error.errno,
+                    Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL | Errno::ACCESS
+                ) =>
+            {
+                lost.attributes = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(lost)
+}

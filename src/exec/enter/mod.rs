@@ -1,0 +1,103 @@
+//! Entering a root: the supervisor S, the init I, the program.
+//!
+//! ```text
+//! S  the process that was started: host's root, terminal, record. Own mount namespace, slave.
+//! └─ I  process 1 of a PID namespace, own mount namespace: mounts, pivots, reaps.
+//!    └─ the program, in a process group of its own
+//! ```
+//!
+//! S and I talk over a [`Wire`]. When S ends, however it ends, I ends (PR_SET_PDEATHSIG, and the
+//! wire at its end), and the kernel kills everything in I's PID namespace; the mounts go with the
+//! namespace. So a SIGKILL of newroot leaves nothing.
+
+mod files;
+mod init;
+mod join;
+mod leave;
+mod message;
+mod mounting;
+mod payload;
+mod supervise;
+mod unshare;
+
+pub use join::Target;
+pub use payload::Trouble;
+pub use supervise::{join, run};
+pub use unshare::{Namespaces, UserNamespaceError, unshare};
+
+use supervise::GRACE;
+
+use std::os::fd::OwnedFd;
+
+use super::Holder;
+use crate::model::{Ended, FileId, HostPath};
+use crate::plan::Step;
+use crate::session::SessionError;
+use crate::sys::SysError;
+
+/// The directory that becomes `/`.
+#[derive(Debug)]
+pub enum RootDirectory {
+    /// A directory of the host. It is opened again by its name in the new namespace, and must
+    /// then be the same.
+    Path {
+        /// Absolute.
+        path: HostPath,
+        /// What was looked at.
+        id: FileId,
+    },
+    /// A mount that is attached nowhere yet (a jail built in a tmpfs); made after [`unshare`].
+    Detached(OwnedFd),
+}
+
+/// Everything that is needed to enter.
+#[derive(Debug)]
+pub struct Entry {
+    /// What becomes `/`.
+    pub root: RootDirectory,
+    /// What is done, in order; those of [`crate::plan::Place::Payload`] by the init.
+    pub steps: Vec<Step>,
+    /// Whether the end of the terminal ends the session (an interactive shell).
+    pub ends_on_hangup: bool,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The program's end.
+    pub ended: Ended,
+    /// The signal that told newroot to end it, if one did.
+    pub told: Option<i32>,
+    /// Who still holds the session's namespaces or filesystems.
+    pub holders: Vec<Holder>,
+}
+
+/// Why the program did not run, or how it was lost.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The namespaces.
+    #[error(transparent)]
+    Sys(#[from] SysError),
+    /// The record.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A step failed in the init.
+    #[error("{text}")]
+    Step {
+        /// Its place in [`Entry::steps`].
+        step: usize,
+        /// The call, with its errno.
+        text: String,
+        /// The errno.
+        errno: i32,
+    },
+    /// The program could not be started.
+    #[error("{0}")]
+    Program(Trouble),
+    /// A signal came before the program ran.
+    #[error("ended by a signal before the program ran")]
+    Told(i32),
+    /// The init ended without a word.
+    #[error("the init of the session was killed")]
+    InitLost(Ended),
+}

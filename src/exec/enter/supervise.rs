@@ -1,0 +1,293 @@
+//! S: makes the namespaces' init, passes signals on, minds the terminal, and looks at the end
+//! whether everything is gone.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::message::{Order, Report, hear, tell};
+use super::{EnterError, Entry, Namespaces, Outcome, Target, init};
+use crate::exec::terminal::Terminal;
+use crate::exec::{Events, Traces, find_holders};
+use crate::model::Ended;
+use crate::plan::{Command, Place, Step};
+use crate::session::{Item, Live, Process};
+use crate::sys::process::Side;
+use crate::sys::signal::{
+    CONT, HUP, Held, INT, KILL, QUIT, TERM, TSTP, TTIN, TTOU, USR1, USR2, WINCH,
+};
+use crate::sys::wire::{Wire, wait_readable};
+use crate::sys::{self, SysResult};
+
+/// How long a program may take to end after it was told to.
+const ENDING: Duration = Duration::from_secs(3);
+/// How long what it left may take.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// How long a process outside that is just ending is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Enters, and comes back when the program has ended and everything it was in is gone or found to
+/// be held. The caller has one thread.
+///
+/// # Errors
+/// Why the program did not run; what was mounted is gone with its namespace then, too.
+pub fn run(
+    entry: Entry,
+    _namespaces: Namespaces,
+    live: &mut Live,
+    events: &mut dyn Events,
+) -> Result<Outcome, EnterError> {
+    let steps = entry.steps.clone();
+    for step in steps.iter().filter(|step| step.place == Place::Session) {
+        events.begins(step);
+        events.done(step);
+    }
+    let mut watch = Watch::start(
+        entry.ends_on_hangup,
+        steps,
+        sys::process::fork_init,
+        |inherited| init::live(entry, inherited),
+    )?;
+    watch.traces.mount_namespace = sys::ns::inode(watch.init, "mnt").ok();
+    // A second mount of sysfs or efivarfs is the same filesystem: not the session's alone.
+    let known = super::mounting::mount_table().unwrap_or_default();
+    let recorded = watch.record(live);
+    let (ended, told) = watch.until_the_end(recorded, events)?;
+    let is_known = |device: &u64| known.iter().any(|line| line.device == *device);
+    watch.traces.devices.retain(|device| !is_known(device));
+    let holders = watch.look_for_holders(live)?;
+    Ok(Outcome {
+        ended,
+        told,
+        holders,
+    })
+}
+
+/// Runs a command in a session that is there already.
+///
+/// # Errors
+/// Why it did not run.
+pub fn join(
+    target: Target,
+    command: Command,
+    ends_on_hangup: bool,
+    events: &mut dyn Events,
+) -> Result<Outcome, EnterError> {
+    let mut watch = Watch::start(
+        ends_on_hangup,
+        Vec::new(),
+        sys::process::fork,
+        |inherited| init::visit(&target, &command, inherited),
+    )?;
+    let (ended, told) = watch.until_the_end(Ok(()), events)?;
+    Ok(Outcome {
+        ended,
+        told,
+        holders: Vec::new(),
+    })
+}
+
+/// What the supervisor keeps an eye on.
+struct Watch {
+    init: i32,
+    wire: Wire,
+    signals: Held,
+    terminal: Terminal,
+    steps: Vec<Step>,
+    hangup_counts: bool,
+    traces: Traces,
+    told: Option<i32>,
+    deadline: Option<Instant>,
+    started: bool,
+}
+
+impl Watch {
+    /// Makes the process that will start the program, and begins to watch it.
+    fn start(
+        ends_on_hangup: bool,
+        steps: Vec<Step>,
+        fork: impl FnOnce() -> SysResult<Side>,
+        life: impl FnOnce(&init::Inherited<'_>) -> u8,
+    ) -> Result<Self, EnterError> {
+        let hangup_counts = ends_on_hangup && !sys::signal::is_ignored(HUP);
+        let signals = Held::new(&[
+            TERM, INT, HUP, QUIT, USR1, USR2, WINCH, TSTP, CONT, TTIN, TTOU,
+        ])?;
+        let mut terminal = Terminal::open();
+        let foreground = terminal.lend();
+        let (ours, theirs) = Wire::pair()?;
+        match fork()? {
+            Side::Child => {
+                drop(ours);
+                let inherited = init::Inherited {
+                    wire: theirs,
+                    terminal: terminal.device(),
+                    foreground,
+                    signals: &signals,
+                };
+                sys::process::exit_now(life(&inherited))
+            }
+            Side::Parent(init) => Ok(Self {
+                init,
+                wire: ours,
+                signals,
+                terminal,
+                steps,
+                hangup_counts,
+                traces: Traces::default(),
+                told: None,
+                deadline: None,
+                started: false,
+            }),
+        }
+    }
+
+    /// Watches until the child is reaped and the terminal is back. With an error before that it
+    /// is killed: it must not outlive this process.
+    fn until_the_end(
+        &mut self,
+        before: Result<(), EnterError>,
+        events: &mut dyn Events,
+    ) -> Result<(Ended, Option<i32>), EnterError> {
+        let result = before.and_then(|()| self.watch(events));
+        if result.is_err() {
+            sys::signal::send(self.init, KILL).ok();
+        }
+        let gone = sys::process::wait_for(self.init);
+        self.terminal.take_back();
+        match (result?, self.told) {
+            (Some(ended), told) => Ok((ended, told)),
+            (None, Some(signal)) if !self.started => Err(EnterError::Told(signal)),
+            // It did not end in time, and was killed.
+            (None, Some(signal)) => {
+                let kill = Ended::Signaled(u8::try_from(KILL).unwrap_or(9));
+                Ok((kill, Some(signal)))
+            }
+            (None, None) => Err(EnterError::InitLost(gone.unwrap_or(Ended::Exited(125)))),
+        }
+    }
+
+    fn record(&self, live: &mut Live) -> Result<(), EnterError> {
+        live.set_init(Process::of(self.init)?)?;
+        Ok(())
+    }
+
+    /// Until the init has ended. The program's end, if it was told.
+    fn watch(&mut self, events: &mut dyn Events) -> Result<Option<Ended>, EnterError> {
+        let mut ended = None;
+        loop {
+            let left = self
+                .deadline
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            let [signal, report] = wait_readable([self.signals.fd().as_fd(), self.wire.fd()], left);
+            if signal {
+                while let Some(number) = self.signals.next() {
+                    self.pass_on(number);
+                }
+            }
+            if report {
+                match hear(&self.wire)? {
+                    Some(Report::Ended(how)) => ended = Some(how),
+                    Some(report) => self.take(report, events)?,
+                    None => return Ok(ended),
+                }
+            }
+            if self.deadline.is_some_and(|at| at <= Instant::now()) {
+                self.deadline = None;
+                sys::signal::send(self.init, KILL)?;
+            }
+        }
+    }
+
+    fn take(&mut self, report: Report, events: &mut dyn Events) -> Result<(), EnterError> {
+        match report {
+            Report::Done { step, device } => {
+                self.traces.devices.extend(device);
+                if let Some(step) = self.steps.get(step) {
+                    events.begins(step);
+                    events.done(step);
+                }
+            }
+            Report::Note(text) => events.noted(&text),
+            Report::Failed { step, text, errno } => {
+                return Err(EnterError::Step { step, text, errno });
+            }
+            Report::Cannot(trouble) => return Err(EnterError::Program(trouble)),
+            Report::Started => self.started = true,
+            Report::Stopped(signal) => self.stopped(signal),
+            Report::Ended(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The program was stopped: so is the job that newroot is, as far as the caller's shell sees.
+    fn stopped(&mut self, signal: i32) {
+        let asked = [TTIN, TTOU].contains(&signal);
+        if asked && self.terminal.lend_again(signal) {
+            return self.go_on(true);
+        }
+        self.terminal.take_back();
+        let own = if [TSTP, TTIN, TTOU].contains(&signal) {
+            signal
+        } else {
+            TSTP
+        };
+        Terminal::stop_job(own);
+        let foreground = self.terminal.lend_again(signal);
+        self.go_on(foreground);
+    }
+
+    fn go_on(&self, foreground: bool) {
+        tell(&self.wire, &Order::Continue { foreground });
+    }
+
+    fn pass_on(&mut self, signal: i32) {
+        match signal {
+            TERM | INT => self.end(signal),
+            HUP if self.hangup_counts => self.end(signal),
+            HUP | CONT | TTIN | TTOU => {}
+            // A terminal tells the group that has it by itself.
+            WINCH if self.terminal.is_lent() => {}
+            other => tell(&self.wire, &Order::Signal(other)),
+        }
+    }
+
+    /// The session shall end: asked once, then the init is killed, and everything with it.
+    fn end(&mut self, signal: i32) {
+        if self.told.is_some() {
+            self.deadline = Some(Instant::now());
+            return;
+        }
+        // Whether the program runs by now is known to the init: it starts none after this order.
+        self.told = Some(signal);
+        self.deadline = Some(Instant::now() + ENDING);
+        tell(&self.wire, &Order::Signal(signal));
+        if self.hangup_counts && signal != HUP {
+            // An interactive shell ignores SIGTERM.
+            tell(&self.wire, &Order::Signal(HUP));
+        }
+        tell(&self.wire, &Order::Signal(CONT));
+    }
+
+    /// The PID namespace is empty: the init was reaped. Its mounts go with the last reference.
+    fn look_for_holders(&self, live: &mut Live) -> Result<Vec<crate::exec::Holder>, EnterError> {
+        let until = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let holders = find_holders(&self.traces);
+            if holders.is_empty() {
+                return Ok(holders);
+            }
+            if Instant::now() >= until {
+                if let Some(mount) = self.traces.mount_namespace {
+                    live.plan(Item::Namespace {
+                        mount,
+                        devices: self.traces.devices.clone(),
+                    })?;
+                }
+                return Ok(holders);
+            }
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+    }
+}

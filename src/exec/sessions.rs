@@ -1,0 +1,178 @@
+//! Ending sessions, and undoing what dead ones left.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::CWD;
+use rustix::io::Errno;
+
+use super::{ExecError, Holder, Traces, find_holders, remove_tree};
+use crate::model::{FileId, Kind};
+use crate::session::{Dead, Item, Place, Record, SessionError};
+use crate::sys::signal::{KILL, TERM};
+use crate::sys::wire::wait_readable;
+use crate::sys::{self, SysResult};
+
+/// How long a supervisor may take: it gives the program three seconds, and what the program left
+/// two more.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Tells a session's supervisor to end it, and waits.
+///
+/// # Errors
+/// ESRCH when it is gone, EPERM when it is another user's; ETIMEDOUT when it does not end.
+pub fn stop(record: &Record) -> SysResult<()> {
+    let supervisor = sys::process::open_pidfd(record.supervisor.pid)?;
+    if !record.supervisor.exists() {
+        return Ok(());
+    }
+    sys::process::signal_pidfd(&supervisor, TERM)?;
+    let [ended] = wait_readable([rustix::fd::AsFd::as_fd(&supervisor)], Some(PATIENCE));
+    if ended {
+        return Ok(());
+    }
+    Err(sys::SysError::new(
+        "poll",
+        format_args!("process {}", record.supervisor.pid),
+        Errno::TIMEDOUT,
+    ))
+}
+
+/// What became of one item.
+#[derive(Debug)]
+pub enum Fate {
+    /// It was undone; what that was, for people.
+    Undone(String),
+    /// There was nothing to undo: it was never done, or somebody else undid it.
+    Nothing,
+    /// Somebody still holds it.
+    Held(Vec<Holder>),
+    /// It could not be undone.
+    Failed(ExecError),
+}
+
+/// Undoes what a dead session left, the last first. `None` when the session lives.
+///
+/// # Errors
+/// Those of reading and writing its record.
+pub fn clean_up(place: &Place, id: &str) -> Result<Option<Vec<Fate>>, SessionError> {
+    let Some(mut dead) = place.take_dead(id)? else {
+        return Ok(None);
+    };
+    let mut fates = vec![end_init(&dead)];
+    for planned in dead.record().items.clone().into_iter().rev() {
+        let fate = undo(&planned.item, dead.record());
+        if matches!(fate, Fate::Undone(_) | Fate::Nothing) {
+            dead.forget(planned.id)?;
+        }
+        fates.push(fate);
+    }
+    dead.finish()?;
+    Ok(Some(fates))
+}
+
+/// An init dies with its supervisor; one that does not (stopped by a debugger) is ended here.
+fn end_init(dead: &Dead) -> Fate {
+    let Some(init) = dead.record().init else {
+        return Fate::Nothing;
+    };
+    let Ok(pidfd) = sys::process::open_pidfd(init.pid) else {
+        return Fate::Nothing;
+    };
+    if !init.exists() {
+        return Fate::Nothing;
+    }
+    match sys::process::signal_pidfd(&pidfd, KILL) {
+        Ok(()) => {
+            let _ended = wait_readable([rustix::fd::AsFd::as_fd(&pidfd)], Some(PATIENCE));
+            Fate::Undone(format!("ended process {}", init.pid))
+        }
+        Err(error) => Fate::Failed(error.into()),
+    }
+}
+
+fn undo(item: &Item, record: &Record) -> Fate {
+    match item {
+        Item::StagingPlanned { path } => {
+            // Nothing but its name says that it is ours, so it must be exactly that name.
+            let ours = path
+                .file_name()
+                .is_some_and(|name| name == record.staging_name().as_str());
+            if ours {
+                remove_staging(path, None)
+            } else {
+                Fate::Nothing
+            }
+        }
+        Item::Staging {
+            path,
+            device,
+            inode,
+        } => remove_staging(
+            path,
+            Some(FileId {
+                device: *device,
+                inode: *inode,
+            }),
+        ),
+        Item::MountPoint { path } => remove_mount_point(path),
+        Item::Namespace { mount, devices } => {
+            let holders = find_holders(&Traces {
+                mount_namespace: Some(*mount),
+                devices: devices.clone(),
+            });
+            if holders.is_empty() {
+                Fate::Nothing
+            } else {
+                Fate::Held(holders)
+            }
+        }
+    }
+}
+
+/// Removes a staging directory, if it is still the one that was recorded.
+fn remove_staging(path: &Path, id: Option<FileId>) -> Fate {
+    let Some((parent, name)) = path.parent().zip(path.file_name()) else {
+        return Fate::Nothing;
+    };
+    let name = Path::new(name);
+    let Ok(parent) = sys::fs::open_directory(CWD, parent) else {
+        return Fate::Nothing;
+    };
+    let Ok(found) = sys::fs::lstat_at(&parent, name) else {
+        return Fate::Nothing;
+    };
+    let same = found.kind == Kind::Directory && id.is_none_or(|id| id == found.id);
+    if !same {
+        return Fate::Nothing;
+    }
+    match remove_tree(&parent, name) {
+        Ok(()) => Fate::Undone(format!("removed {}", path.display())),
+        Err(error) => Fate::Failed(error),
+    }
+}
+
+/// An empty file or directory that was made to be mounted on. With something in it or on it, it
+/// is somebody's.
+fn remove_mount_point(path: &Path) -> Fate {
+    let Some((parent, name)) = path.parent().zip(path.file_name()) else {
+        return Fate::Nothing;
+    };
+    let name = Path::new(name);
+    let Ok(parent) = sys::fs::open_directory(CWD, parent) else {
+        return Fate::Nothing;
+    };
+    let Ok(found) = sys::fs::lstat_at(&parent, name) else {
+        return Fate::Nothing;
+    };
+    let removed = match found.kind {
+        Kind::Directory => sys::file::remove_directory(&parent, name),
+        Kind::File if found.size == 0 => sys::file::unlink(&parent, name),
+        _ => return Fate::Nothing,
+    };
+    match removed {
+        Ok(()) => Fate::Undone(format!("removed {}", path.display())),
+        Err(error) if error.errno == Errno::NOTEMPTY => Fate::Nothing,
+        Err(error) => Fate::Failed(error.into()),
+    }
+}

@@ -1,0 +1,91 @@
+//! Messages between two processes of ours: a pair of sockets that keeps each message whole and
+//! ends when the other side does.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use rustix::io::Errno;
+
+use super::{SysError, SysResult};
+
+/// The longest message.
+const LIMIT: usize = 64 << 10;
+
+/// One end.
+#[derive(Debug)]
+pub struct Wire(OwnedFd);
+
+impl Wire {
+    /// socketpair(AF_UNIX, SOCK_SEQPACKET).
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE.
+    pub fn pair() -> SysResult<(Self, Self)> {
+        let kind = SockType::SeqPacket;
+        let (a, b) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(|errno| failed("socketpair", errno))?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// Sends one message. The other side may be gone: EPIPE, and no signal.
+    ///
+    /// # Errors
+    /// The errno of send(2).
+    pub fn send(&self, message: &[u8]) -> SysResult<()> {
+        send(self.0.as_raw_fd(), message, MsgFlags::MSG_NOSIGNAL)
+            .map(|_| ())
+            .map_err(|errno| failed("send", errno))
+    }
+
+    /// The next message; `None` when the other side is gone. Waits for one.
+    ///
+    /// # Errors
+    /// The errno of recv(2).
+    pub fn receive(&self) -> SysResult<Option<Vec<u8>>> {
+        let mut buffer = vec![0; LIMIT];
+        loop {
+            match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+                Ok(0) | Err(nix::errno::Errno::ECONNRESET) => return Ok(None),
+                Ok(length) => {
+                    buffer.truncate(length);
+                    return Ok(Some(buffer));
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(errno) => return Err(failed("recv", errno)),
+            }
+        }
+    }
+
+    /// To poll.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// poll(2): which of the descriptors can be read, or are at their end. An interruption or the
+/// end of the time gives none.
+#[must_use]
+pub fn wait_readable<const N: usize>(
+    fds: [BorrowedFd<'_>; N],
+    timeout: Option<Duration>,
+) -> [bool; N] {
+    let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let timeout = timeout.map_or(PollTimeout::NONE, |limit| {
+        PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
+    });
+    if poll(&mut polled, timeout).is_err() {
+        return [false; N];
+    }
+    polled.map(|entry| entry.any().unwrap_or(false))
+}
+
+fn failed(call: &'static str, errno: nix::errno::Errno) -> SysError {
+    SysError::new(
+        call,
+        format_args!(""),
+        Errno::from_raw_os_error(errno as i32),
+    )
+}

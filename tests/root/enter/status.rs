@@ -1,0 +1,77 @@
+//! Exit statuses, and `--status`.
+
+use super::{code, enter, executable, root, signal, started};
+use crate::need::Need;
+use crate::trial::Trial;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let needs = &[Need::Command("busybox")];
+    vec![
+        Trial::new("enter::exit_statuses", needs, exit_statuses),
+        Trial::new("enter::status_file", needs, status_file),
+    ]
+}
+
+fn exit_statuses() {
+    let root = root();
+    executable(root.join("bin/data"), b"\x00\x01\x02 no program");
+    executable(root.join("bin/text"), b"exit 9\n");
+    super::write(root.join("bin/plain"), "#!/bin/sh\n");
+    let table: &[(&[&str], i32)] = &[
+        (&["/mnt/r", "sh", "-c", "exit 0"], 0),
+        (&["/mnt/r", "sh", "-c", "exit 7"], 7),
+        (&["/mnt/r", "--", "sh", "-c", "exit 7"], 7),
+        (&["/mnt/r", "sh", "-c", "exit 255"], 255),
+        (&["/mnt/r", "sh", "-c", "kill -9 $$"], 137),
+        (&["/mnt/r", "sh", "-c", "kill -15 $$"], 143),
+        // As execvp(3): text without #! goes to sh.
+        (&["/mnt/r", "text"], 9),
+        (&["/mnt/r", "no-such-program"], 127),
+        (&["/mnt/r", "/bin/no-such-program"], 127),
+        (&["/mnt/r", "/bin"], 126),
+        (&["/mnt/r", "/bin/plain"], 126),
+        (&["/mnt/none"], 125),
+        (&["/mnt/r/bin/busybox"], 125),
+        (&["--user", "nosuchuser", "/mnt/r", "sh"], 125),
+        (&["--bind", "/none", "/mnt/r", "sh"], 125),
+        (&["--bind", "/etc:/tmp:xx", "/mnt/r", "sh"], 2),
+        (&["--no-such-flag", "/mnt/r"], 2),
+    ];
+    for (words, expected) in table {
+        enter(words).run().code(*expected);
+    }
+    // The other name of the verb, and the system's own root.
+    crate::run::newroot(["chroot", "/mnt/r", "sh", "-c", "exit 5"])
+        .run()
+        .code(5);
+    enter(&["/", "sh", "-c", "exit 6"]).run().code(6);
+    assert!(super::records().is_empty());
+}
+
+fn status_file() {
+    root();
+    let read = || {
+        let text = std::fs::read_to_string("/mnt/status").unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let status = |words: &[&str], expected| {
+        enter(&[&["--status", "/mnt/status", "/mnt/r"], words].concat())
+            .run()
+            .code(expected);
+        read()
+    };
+    let exited = status(&["sh", "-c", "exit 3"], 3);
+    assert_eq!(exited["exited"], 3);
+    assert_eq!(exited["by"], "command");
+    assert_eq!(exited["cleanup"], "complete");
+    let killed = status(&["sh", "-c", "kill -9 $$"], 137);
+    assert_eq!(killed["signaled"], 9);
+    assert_eq!(killed["by"], "command");
+    // The same number, but it was newroot that was told to end it.
+    let script = "trap 'exit 143' TERM; echo ready; while :; do sleep 0.1; done";
+    let mut child = started(&["--status", "/mnt/status", "/mnt/r", "sh", "-c", script]);
+    signal(&child, rustix::process::Signal::TERM);
+    assert_eq!(code(&mut child), 143);
+    assert_eq!(read()["exited"], 143);
+    assert_eq!(read()["by"]["newroot"], "SIGTERM");
+}

@@ -1,0 +1,182 @@
+//! Killed in the middle, told to stop, and failing calls.
+
+use std::fs;
+
+use super::{is_there, jail, names};
+use crate::need::Need;
+use crate::run::{Run, newroot};
+use crate::strace::with_fault;
+use crate::trial::Trial;
+
+pub(super) fn trials() -> Vec<Trial> {
+    let strace = [Need::Command("strace")];
+    vec![
+        Trial::new(
+            "jail::killed_anywhere_the_next_build_works",
+            &strace,
+            killed,
+        ),
+        Trial::new(
+            "jail::killed_in_a_mount_point",
+            &strace,
+            killed_in_a_mount_point,
+        ),
+        Trial::new("jail::killed_in_an_update", &strace, killed_in_an_update),
+        Trial::new("jail::told_to_stop_it_cleans_up", &strace, told_to_stop),
+        Trial::new(
+            "jail::any_failing_call_leaves_nothing",
+            &strace,
+            failing_calls,
+        ),
+        Trial::new(
+            "jail::a_vanishing_source_is_named",
+            &strace,
+            vanishing_source,
+        ),
+    ]
+}
+
+fn build(dir: &str) -> Run {
+    jail(&["build", dir, "/tmp/from"])
+}
+
+fn source() {
+    fs::create_dir_all("/tmp/from/sub").unwrap();
+    for name in ["a", "b", "sub/c"] {
+        fs::write(format!("/tmp/from/{name}"), name).unwrap();
+    }
+}
+
+/// Sends `signal` when the process enters the `when`-th call of this name.
+fn signalled(run: Run, call: &str, signal: &str, when: u32) -> Run {
+    let filter = format!("inject={call}:signal={signal}:when={when}");
+    run.through(["strace", "-f", "-qq", "-o", "/dev/null", "-e", &filter])
+}
+
+/// Ends `newroot cleanup` or the next build with nothing left but the jail.
+fn nothing_left(in_tmp: &[&str]) {
+    assert_eq!(names("/tmp"), in_tmp);
+}
+
+/// `cleanup` leaves no record of a dead session.
+fn cleaned() {
+    newroot(["cleanup"]).run().code(0);
+    assert_eq!(names("/run/newroot"), [""; 0]);
+}
+
+fn killed() {
+    source();
+    let places = [
+        ("mkdirat", 1),
+        ("mkdirat", 2),
+        ("mkdirat", 5),
+        ("symlinkat", 1),
+        ("fchmod", 2),
+        ("utimensat", 3),
+        ("mknodat", 2),
+        ("renameat2", 1),
+        ("flock", 2),
+    ];
+    for (call, when) in places {
+        signalled(build("j"), call, "SIGKILL", when).run().code(137);
+        assert!(!is_there("/tmp/j"), "{call} {when}");
+        build("j").run().code(0);
+        jail(&["check", "j"]).run().code(0);
+        // The next build removes what it can tell for its own; `cleanup` has the record of the
+        // rest (a staging directory that died before it carried its marker).
+        cleaned();
+        nothing_left(&["from", "j"]);
+        jail(&["remove", "j"]).run().code(0);
+    }
+}
+
+fn killed_in_a_mount_point() {
+    source();
+    fs::create_dir("/mnt/j").unwrap();
+    super::command(&["mount", "-t", "tmpfs", "tmpfs", "/mnt/j"]);
+    for when in [1, 3, 6] {
+        signalled(build("/mnt/j"), "renameat2", "SIGKILL", when)
+            .run()
+            .code(137);
+        assert!(!is_there("/mnt/j/.newroot/manifest.json"));
+        build("/mnt/j").run().code(0);
+        jail(&["check", "/mnt/j"]).run().code(0);
+        jail(&["remove", "/mnt/j"]).run().code(0);
+        assert_eq!(names("/mnt/j"), [""; 0], "{when}");
+        cleaned();
+    }
+    super::command(&["umount", "/mnt/j"]);
+}
+
+fn killed_in_an_update() {
+    source();
+    build("j").run().code(0);
+    for name in ["a", "b", "sub/c"] {
+        fs::write(format!("/tmp/from/{name}"), "changed").unwrap();
+    }
+    for when in [1, 2, 3] {
+        signalled(jail(&["update", "j"]), "renameat", "SIGKILL", when)
+            .run()
+            .code(137);
+    }
+    jail(&["update", "j"]).run().code(0);
+    jail(&["check", "j"]).run().code(0).stdout_is("");
+    assert_eq!(names("/tmp/j/.newroot"), ["manifest.json"]);
+    assert_eq!(
+        fs::read_to_string("/tmp/j/tmp/from/sub/c").unwrap(),
+        "changed"
+    );
+}
+
+fn told_to_stop() {
+    source();
+    for (signal, code) in [("SIGINT", 130), ("SIGTERM", 143)] {
+        signalled(build("j"), "symlinkat", signal, 1)
+            .run()
+            .code(code)
+            .stderr_has(&format!("interrupted by {signal}"))
+            .stderr_has("nothing was left behind");
+        nothing_left(&["from"]);
+        assert_eq!(names("/run/newroot"), [""; 0]);
+    }
+    // Copying in worker processes, too.
+    for number in 0..6_u8 {
+        fs::write(format!("/tmp/from/{number}"), vec![number; 8 << 20]).unwrap();
+    }
+    signalled(build("j"), "pipe2", "SIGTERM", 1).run().code(143);
+    nothing_left(&["from"]);
+}
+
+fn failing_calls() {
+    source();
+    let calls = [
+        ("mkdirat", "ENOSPC", 2),
+        ("symlinkat", "EIO", 1),
+        ("fchmod", "EIO", 1),
+        ("utimensat", "EIO", 2),
+        ("renameat2", "EBUSY", 1),
+        ("mknodat", "EIO", 1),
+        ("fchown", "EIO", 1),
+        ("flistxattr", "EIO", 1),
+    ];
+    for (call, errno, when) in calls {
+        with_fault(build("j"), call, errno, when).run().code(125);
+        nothing_left(&["from"]);
+        assert_eq!(names("/run/newroot"), [""; 0], "{call}");
+    }
+    // Where a call is only not possible, there is another way.
+    with_fault(build("j"), "renameat2", "EINVAL", 1)
+        .run()
+        .code(0);
+    with_fault(build("k"), "mknodat", "EPERM", 1).run().code(0);
+    assert!(!is_there("/tmp/k/dev/full"));
+    jail(&["check", "k"]).run().code(0);
+}
+
+fn vanishing_source() {
+    source();
+    // The open after all looks: the copy itself.
+    let run = with_fault(build("j"), "fchmod", "ENOENT", 1).run();
+    run.code(125).stderr_has("it vanished while it was copied");
+    nothing_left(&["from"]);
+}
