@@ -4,3 +4,9 @@
 //! whether a fact is good or bad: that is `doctor`'s business.
 
 pub mod programs;
+pub mod accounts;
+mod aside;
+pub mod boot;
+pub mod layout;
+mod pam;
+mod sudoers;
