@@ -10,3 +10,4 @@ pub mod boot;
 pub mod layout;
 mod pam;
 mod sudoers;
+pub mod journal;
