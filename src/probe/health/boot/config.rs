@@ -39,6 +39,8 @@ pub struct Entry {
     pub default: bool,
     /// It lies in a submenu, or is a recovery entry.
     pub minor: bool,
+    /// Files that it names and that are not where the loader would look, as written.
+    pub missing: Vec<String>,
 }
 
 impl Entry {
@@ -129,12 +131,54 @@ fn read(tree: &dyn Tree, path: &RootPath, format: Format) -> Option<Config> {
         Format::Bls => entries::bls(path, &text),
         Format::Syslinux => entries::syslinux(path, &text),
     };
+    resolve(tree, &mut config);
     if bytes.is_empty() {
         config.broken = Some("it is empty".into());
     } else if bytes.iter().take(4096).any(|byte| *byte == 0) {
         config.broken = Some("it holds NUL bytes: it was being written when the power went".into());
     }
     Some(config)
+}
+
+/// Notes which files are not there. Loaders read paths from the top of the filesystem that they
+/// lie on, which need not be the root of the system: `/boot` may be one of its own, a btrfs has
+/// its subvolume before everything.
+fn resolve(tree: &dyn Tree, config: &mut Config) {
+    let directory = config.path.parent();
+    // /boot/loader/entries/x.conf names files of /boot.
+    let base = match config.format {
+        Format::Bls => directory.parent().parent(),
+        Format::Grub | Format::Syslinux => RootPath::new("/boot"),
+    };
+    for entry in &mut config.entries {
+        let named = entry.kernel.iter().chain(&entry.initrds);
+        let missing = named.filter(|name| !is_there(tree, &base, &directory, name));
+        entry.missing = missing.cloned().collect();
+    }
+}
+
+fn is_there(tree: &dyn Tree, base: &RootPath, directory: &RootPath, name: &str) -> bool {
+    let name = match name.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        // ($root)/vmlinuz; a path on a device of its own, or in the network, cannot be followed.
+        Some(("$root", path)) => path,
+        Some(_) => return true,
+        None => name,
+    };
+    if name.is_empty() || name.contains(['$', ':', '\\']) {
+        return true;
+    }
+    let found = |path: RootPath| root::is_file(tree, &path);
+    if !name.starts_with('/') {
+        return found(directory.join(name));
+    }
+    let below = |name: &str| {
+        found(RootPath::new(name))
+            || found(base.join(name.trim_start_matches('/')))
+            || found(RootPath::new("/boot").join(name.trim_start_matches('/')))
+    };
+    // /@/boot/vmlinuz, /root/boot/vmlinuz, /@/.snapshots/1/snapshot/boot/vmlinuz
+    let inner = name.find("/boot/").filter(|at| *at > 0).map(|at| &name[at..]);
+    below(name) || inner.is_some_and(below)
 }
 
 /// A configuration that says nothing.
@@ -146,5 +190,35 @@ pub(super) fn empty(path: &RootPath, format: Format) -> Config {
         searches: Vec::new(),
         refers: false,
         broken: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::Mem;
+
+    #[test]
+    fn files_are_looked_for_where_the_loader_looks() {
+        let base = Mem::new()
+            .with_file("/boot/vmlinuz-1", "k")
+            .with_file("/boot/extlinux.conf", "LABEL a\n LINUX vmlinuz-1\n INITRD nothing\n");
+        let entry = |path: &str| format!("menuentry a {{\n linux {path} root=x\n}}\n");
+        let table = [
+            ("/vmlinuz-1", true),
+            ("/boot/vmlinuz-1", true),
+            ("/@/boot/vmlinuz-1", true),
+            ("($root)/vmlinuz-1", true),
+            ("(hd1,gpt2)/other", true),
+            ("$prefix/vmlinuz", true),
+            ("/boot/vmlinuz-2", false),
+            ("/@/boot/vmlinuz-2", false),
+        ];
+        for (path, there) in table {
+            let tree = base.clone().with_file("/boot/grub/grub.cfg", entry(path));
+            let found = find(&tree);
+            assert_eq!(found[0].entries[0].missing.is_empty(), there, "{path}");
+            assert_eq!(found[1].entries[0].missing, ["nothing"]);
+        }
     }
 }
