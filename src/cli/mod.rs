@@ -5,6 +5,7 @@
 
 pub mod closure;
 pub mod completions;
+pub mod doctor;
 pub mod enter;
 pub mod export;
 pub mod jail;
@@ -72,6 +73,8 @@ pub enum Verb {
     Jail(jail::JailArgs),
     /// `enter`, alias `chroot`
     Enter(enter::EnterArgs),
+    /// `doctor`
+    Doctor(doctor::DoctorArgs),
     /// `scan`
     Scan(scan::ScanArgs),
     /// `ps`
@@ -114,6 +117,7 @@ const VERBS: &[Entry] = &[
     entry!("jail", None, jail::JailArgs, Verb::Jail),
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
+    entry!("doctor", None, doctor::DoctorArgs, Verb::Doctor),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

@@ -6,6 +6,7 @@
 mod cleanup;
 mod closure;
 mod completions;
+mod doctor;
 mod enter;
 mod exec;
 mod export;
@@ -32,6 +33,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
+        Verb::Doctor(args) => doctor::run(&args, &ui),
         Verb::Scan(args) => scan::run(&args, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),

@@ -102,6 +102,7 @@ fn shell(facts: &Facts<'_>) -> Option<Finding> {
     Some(
         Finding::error(Kind::RootShell, format!("the shell of root, {shell}, is not there. root cannot log in, not even in emergency mode."))
             .seen(format!("/etc/passwd gives root the shell {shell}, where no program is"))
+            .file(shell)
             .screen("Cannot execute ...: No such file or directory")
             .fix(Fix::task(Task::Password).outside("usermod --root \"$ROOT\" --shell /bin/sh root")),
     )
@@ -182,6 +183,9 @@ fn pam(facts: &Facts<'_>) -> Option<Finding> {
         .fix(fix);
     for gap in &accounts.pam {
         finding = finding.seen(format!("{}:{} needs {}", gap.file, gap.line, gap.module));
+    }
+    if matches!(facts.family(), super::Family::Debian) {
+        finding = finding.package(Some("libpam-modules"));
     }
     Some(finding)
 }

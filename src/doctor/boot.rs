@@ -44,6 +44,7 @@ fn no_kernel(facts: &Facts<'_>) -> Option<Finding> {
     let version = facts.health.layout.modules.last().cloned().unwrap_or_default();
     let mut finding = Finding::error(Kind::KernelMissing, "there is no kernel in /boot. It will not boot.")
         .screen("error: file `/boot/vmlinuz-...' not found")
+        .file(format!("/boot/vmlinuz-{version}"))
         .fix(fixes::kernel(facts.family(), &version));
     if !version.is_empty() {
         let all = &facts.health.layout.modules;
@@ -66,6 +67,7 @@ fn image(facts: &Facts<'_>, kernel: &KernelFile) -> Option<Finding> {
     Some(
         finding
             .seen(format!("{}: {why}", kernel.path))
+            .file(&kernel.path)
             .screen("error: invalid magic number")
             .fix(fixes::kernel(facts.family(), &kernel.version)),
     )
@@ -137,6 +139,8 @@ fn modules(facts: &Facts<'_>, kernel: &KernelFile) -> Option<Finding> {
     Some(
         Finding::error(Kind::ModulesMissing, what)
             .seen(format!("/lib/modules/{} {why}", kernel.version))
+            .file(format!("/lib/modules/{}", kernel.version))
+            .file(format!("/usr/lib/modules/{}", kernel.version))
             .screen("modprobe: FATAL: Module ... not found in directory /lib/modules/...")
             .fix(fix),
     )

@@ -40,6 +40,10 @@ pub struct Finding {
     pub screen: Option<String>,
     /// The way out.
     pub fix: Fix,
+    /// The package whose files are wrong.
+    pub package: Option<String>,
+    /// The files it is about, the first few.
+    pub files: Vec<String>,
 }
 
 impl Finding {
@@ -52,6 +56,8 @@ impl Finding {
             seen: Vec::new(),
             screen: None,
             fix: Fix::default(),
+            package: None,
+            files: Vec::new(),
         }
     }
 
@@ -81,6 +87,20 @@ impl Finding {
     #[must_use]
     pub fn screen(mut self, text: impl Into<String>) -> Self {
         self.screen = Some(text.into());
+        self
+    }
+
+    /// Names the package whose files are wrong.
+    #[must_use]
+    pub fn package(mut self, name: Option<&str>) -> Self {
+        self.package = name.map(str::to_string);
+        self
+    }
+
+    /// Adds a file that it is about.
+    #[must_use]
+    pub fn file(mut self, path: impl ToString) -> Self {
+        self.files.push(path.to_string());
         self
     }
 

@@ -134,9 +134,23 @@ fn shell(facts: &Facts<'_>) -> Option<Finding> {
     Some(
         Finding::error(Kind::Shell, "/bin/sh does not work. No script runs, and package scripts fail.")
             .seen(seen)
+            .file("/bin/sh")
+            .file("/usr/bin/sh")
+            .file(shell_target(layout.shell.as_ref()))
             .screen("/bin/sh: No such file or directory")
             .fix(fix),
     )
+}
+
+/// The program that /bin/sh leads to.
+fn shell_target(is: Option<&Is>) -> String {
+    match is {
+        Some(Is::Link(target, _)) => {
+            let name = target.file_name().unwrap_or_default().to_string_lossy();
+            format!("/usr/bin/{name}")
+        }
+        _ => "/usr/bin/sh".to_string(),
+    }
 }
 
 fn is_usual(target: &Path) -> bool {

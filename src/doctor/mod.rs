@@ -98,7 +98,7 @@ pub fn examine(facts: &Facts<'_>) -> Report {
     ];
     let mut findings: Vec<Finding> = rules.iter().flat_map(|rule| rule(facts)).collect();
     findings.sort_by_key(|finding| (finding.severity, finding.kind));
-    fold::fold(facts, &mut findings);
+    fold::fold(&mut findings);
     let programs = facts.health.programs.as_ref();
     Report {
         findings,

@@ -75,8 +75,12 @@ fn lost_files(facts: &Facts<'_>, package: &str, lost: &Lost) -> Finding {
     } else {
         super::Severity::Warning
     };
-    Finding::new(severity, Kind::PackageFiles, what)
+    let finding = Finding::new(severity, Kind::PackageFiles, what)
         .seen(list(names, all))
+        .package(Some(package));
+    lost.names
+        .iter()
+        .fold(finding, |finding, name| finding.file(show(name)))
         .fix(fixes::reinstall(facts.family(), package))
 }
 

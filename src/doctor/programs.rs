@@ -98,7 +98,7 @@ impl Judge<'_> {
             .seen(names(trouble))
             .screen("No such file or directory, for programs that are there");
         let package = origin.map(|origin| origin.package.as_str()).or_else(|| self.libc());
-        Some(finding.fix(self.fix(trouble, package, &name)))
+        Some(finding.package(package).file(&name).fix(self.fix(trouble, package, &name)))
     }
 
     /// The package of the C library, from where its loader usually is.
@@ -119,7 +119,8 @@ impl Judge<'_> {
             .seen(names(trouble))
             .screen(format!("error while loading shared libraries: {text}: cannot open shared object file"));
         let package = lister.map(|(_, origin)| origin.package.as_str());
-        finding.fix(self.fix(trouble, package, &text))
+        let file = lister.map_or_else(|| text.clone(), |(path, _)| path.to_string());
+        finding.package(package).file(file).fix(self.fix(trouble, package, &text))
     }
 
     /// An error where a system's own program is stopped; less where it is nobody's, or out of
@@ -148,7 +149,8 @@ impl Judge<'_> {
         if let Some(origin) = origin {
             finding = finding.seen(record(origin));
         }
-        finding.fix(self.fix(trouble, origin.map(|it| it.package.as_str()), &name))
+        let package = origin.map(|it| it.package.as_str());
+        finding.package(package).file(&name).fix(self.fix(trouble, package, &name))
     }
 
     fn version(&self, trouble: &Trouble, path: &[u8], versions: &[String]) -> Finding {
@@ -163,7 +165,8 @@ impl Judge<'_> {
         if let Some(origin) = origin {
             finding = finding.seen(record(origin));
         }
-        finding.fix(self.fix(trouble, origin.map(|it| it.package.as_str()), &name))
+        let package = origin.map(|it| it.package.as_str());
+        finding.package(package).file(&name).fix(self.fix(trouble, package, &name))
     }
 
     fn damaged(&self, trouble: &Trouble, path: &[u8], reason: &str) -> Option<Finding> {
@@ -193,7 +196,7 @@ impl Judge<'_> {
         if let Some(origin) = origin {
             finding = finding.seen(record(origin));
         }
-        Some(finding.fix(self.fix(trouble, package, &name)))
+        Some(finding.package(package).file(&name).fix(self.fix(trouble, package, &name)))
     }
 }
 

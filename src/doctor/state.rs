@@ -34,12 +34,13 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     }
     if !state.preload_missing.is_empty() {
         let names = list(state.preload_missing.iter().cloned(), state.preload_missing.len());
-        found.push(
+        let mut finding =
             Finding::warning(Kind::Preload, "/etc/ld.so.preload names a library that is not there. Every program complains, and some fail.")
                 .seen(format!("/etc/ld.so.preload: {names}"))
                 .screen("ERROR: ld.so: object ... from /etc/ld.so.preload cannot be preloaded")
-                .fix(Fix::task(Task::Libraries).inside("editor /etc/ld.so.preload")),
-        );
+                .fix(Fix::task(Task::Libraries).inside("editor /etc/ld.so.preload"));
+        finding.files.clone_from(&state.preload_missing);
+        found.push(finding);
     }
     found.extend(selinux(facts));
     found.extend(clock(facts));
