@@ -78,6 +78,9 @@ fn preview(dead: &[Entry], ui: &Ui) -> anyhow::Result<Exit> {
                     format!("rm -r --one-file-system {}\n", shell_quote(path))
                 }
                 Item::MountPoint { path } => format!("rmdir {}\n", shell_quote(path)),
+                Item::Mapping { name } => {
+                    format!("cryptsetup close {}\n", shell_quote(name))
+                }
                 Item::Namespace { mount, .. } => {
                     format!("lsns {mount}  # who still holds the mount namespace\n")
                 }

@@ -19,6 +19,7 @@ mod sessions;
 mod setup;
 mod stop;
 mod target;
+mod unlock;
 
 use crate::cli::{Invocation, Verb};
 use crate::error::Exit;
@@ -34,7 +35,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Doctor(args) => doctor::run(&args, &ui),
-        Verb::Scan(args) => scan::run(&args, &ui),
+        Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

@@ -3,21 +3,29 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::cli::Globals;
 use crate::cli::scan::ScanArgs;
-use crate::cmd::target;
+use crate::cmd::{target, unlock};
 use crate::error::Exit;
-use crate::probe::scan::{self, Found, Options};
+use crate::model::HostPath;
+use crate::probe::scan::{self, Found, Options, Scan};
 use crate::probe::target::{Choice, Name, choose, name};
 use crate::ui::Ui;
 use crate::ui::scan as show;
 
-pub(super) fn run(args: &ScanArgs, ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ScanArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let named: Vec<(&OsString, Name)> = args
         .targets
         .iter()
         .map(|typed| (typed, name(typed)))
         .collect();
-    let mut found = look(&named)?;
+    if globals.dry_run && !args.unlock.is_empty() {
+        let scan = open(&named)?;
+        let text = unlock::preview(&scan, &args.unlock, args.key_file.as_deref())?;
+        ui.out(text.as_bytes())?;
+        return Ok(Exit::Success);
+    }
+    let mut found = look(&named, args, ui)?;
     keep(&mut found, &named)?;
     if args.json {
         let mut text = serde_json::to_string_pretty(&show::json(&found))?;
@@ -33,26 +41,43 @@ pub(super) fn run(args: &ScanArgs, ui: &Ui) -> anyhow::Result<Exit> {
 }
 
 /// Paths say where to look; without one it is the whole machine.
-fn look(named: &[(&OsString, Name)]) -> anyhow::Result<Found> {
-    let mut only: Vec<PathBuf> = Vec::new();
-    let mut directories = Vec::new();
-    for (_, name) in named {
-        match name {
-            Name::Image(path) | Name::Device(path) => only.push(path.clone()),
-            Name::Directory(path) => directories.push(path),
-            Name::Spec(_) | Name::Word(_) => {}
-        }
-    }
+fn look(named: &[(&OsString, Name)], args: &ScanArgs, ui: &Ui) -> anyhow::Result<Found> {
+    let directories: Vec<&HostPath> = named
+        .iter()
+        .filter_map(|(_, name)| match name {
+            Name::Directory(path) => Some(path),
+            _ => None,
+        })
+        .collect();
     let mut found = Found::default();
-    if directories.is_empty() || !only.is_empty() {
-        let scan = scan::scan(&Options { only }).map_err(|error| target::scan_failure(&error))?;
-        found = scan.finish().map_err(|left| target::left_open(&left))?;
+    if directories.is_empty() || !devices(named).is_empty() || !args.unlock.is_empty() {
+        let scan = open(named)?;
+        found = if args.unlock.is_empty() {
+            scan.finish().map_err(|left| target::left_open(&left))?
+        } else {
+            unlock::look_inside(scan, &args.unlock, args.key_file.as_deref(), ui)?
+        };
     }
     for path in directories {
         let system = scan::directory(path).map_err(|error| target::no_directory(path, &error))?;
         found.systems.push(system);
     }
     Ok(found)
+}
+
+fn devices(named: &[(&OsString, Name)]) -> Vec<PathBuf> {
+    let paths = named.iter().filter_map(|(_, name)| match name {
+        Name::Image(path) | Name::Device(path) => Some(path.clone()),
+        _ => None,
+    });
+    paths.collect()
+}
+
+fn open(named: &[(&OsString, Name)]) -> anyhow::Result<Scan> {
+    let options = Options {
+        only: devices(named),
+    };
+    Ok(scan::scan(&options).map_err(|error| target::scan_failure(&error))?)
 }
 
 /// Words say what of it to show.

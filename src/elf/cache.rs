@@ -295,12 +295,10 @@ pub fn compare(left: &[u8], right: &[u8]) -> Ordering {
     let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
     loop {
         let (a, b) = (left.peek().copied(), right.peek().copied());
+        // C compares with the NUL at the end, and `char` is signed on x86.
+        let signed = |byte: Option<&u8>| byte.map_or(0, |byte| byte.cast_signed());
         let Some(a) = a else {
-            return if b.is_some() {
-                Ordering::Less
-            } else {
-                Ordering::Equal
-            };
+            return signed(None).cmp(&signed(b));
         };
         let b_digit = b.is_some_and(u8::is_ascii_digit);
         match (a.is_ascii_digit(), b_digit) {
@@ -313,8 +311,7 @@ pub fn compare(left: &[u8], right: &[u8]) -> Ordering {
             (true, false) => return Ordering::Greater,
             (false, true) => return Ordering::Less,
             (false, false) => {
-                // `char` is signed on x86, and C compares the difference with a NUL at the end.
-                let order = a.cast_signed().cmp(&b.map_or(0, |b| b.cast_signed()));
+                let order = signed(Some(a)).cmp(&signed(b));
                 if order != Ordering::Equal {
                     return order;
                 }
@@ -332,4 +329,28 @@ fn number<'a>(digits: &mut std::iter::Peekable<impl Iterator<Item = &'a u8>>) ->
         value = value.wrapping_mul(10).wrapping_add(digit);
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ordered_as_ldconfig_orders_them() {
+        use Ordering::{Equal, Greater, Less};
+        let table: [(&[u8], &[u8], Ordering); 9] = [
+            (b"libx2.so", b"libx10.so", Less),
+            (b"libx.so.1", b"libx.so", Greater),
+            (b"lib1", b"liba", Greater),
+            (b"lib01", b"lib1", Equal),
+            (b"lib", b"lib", Equal),
+            (b"lib", b"lib1", Less),
+            (b"", b"\xec", Greater),
+            (b"\xec", b"", Less),
+            (b"a\xec", b"ab", Less),
+        ];
+        for (one, other, wanted) in table {
+            assert_eq!(compare(one, other), wanted, "{one:?} {other:?}");
+        }
+    }
 }

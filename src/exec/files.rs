@@ -1,7 +1,6 @@
 //! The machine for [`FileOp`]s: everything is done below one directory that is held open, by
 //! `*at` calls on the parent's descriptor. No link below it decides where anything goes.
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -100,24 +99,6 @@ impl<'t> Files<'t> {
         self.target
     }
 
-    /// Removes what a killed update left beside the manifest.
-    ///
-    /// # Errors
-    /// The errno of unlinkat(2).
-    pub fn clear_unfinished(&mut self) -> Result<(), ExecError> {
-        let hidden = RootPath::new(crate::model::MANIFEST).parent();
-        let directory = fs::open_real_directory(self.target.fd(), hidden.relative());
-        let Ok(directory) = directory else {
-            return Ok(());
-        };
-        for name in super::clear::names(std::os::fd::AsFd::as_fd(&directory))? {
-            if name.as_os_str().as_encoded_bytes().starts_with(b"new-") {
-                missing_is_fine(file::unlink(&directory, &name))?;
-            }
-        }
-        Ok(())
-    }
-
     fn perform_op(&mut self, op: &FileOp) -> SysResult<()> {
         match op {
             FileOp::Replace { with } => self.replace(with),
@@ -134,7 +115,12 @@ impl<'t> Files<'t> {
     }
 
     /// One operation whose parent directory is open.
-    fn perform_at(&mut self, op: &FileOp, parent: &OwnedFd, name: &Path) -> SysResult<()> {
+    pub(super) fn perform_at(
+        &mut self,
+        op: &FileOp,
+        parent: &OwnedFd,
+        name: &Path,
+    ) -> SysResult<()> {
         match op {
             FileOp::MakeDir { mode, owner, .. } => make_directory(parent, name, *mode, *owner),
             FileOp::Copy { .. } => self.copy(op, parent, name),
@@ -286,53 +272,8 @@ impl<'t> Files<'t> {
         modified.map_or(Ok(()), |time| file::set_times(fd, time))
     }
 
-    /// Makes it under another name beside the manifest, then renames it over what is there.
-    fn replace(&mut self, with: &FileOp) -> SysResult<()> {
-        let path = with.path().clone();
-        let stage = RootPath::new("/.newroot").join(format!("new-{}", std::process::id()));
-        let (stage_parent, stage_name) = self.parent_of(&stage)?;
-        missing_is_fine(file::unlink(&stage_parent, &stage_name))?;
-        let before = self.outcomes.len();
-        self.perform_at(with, &stage_parent, &stage_name)?;
-        let (parent, name) = self.parent_of(&path)?;
-        let done = file::rename(&stage_parent, &stage_name, &parent, &name);
-        if done.is_err() {
-            self.outcomes.truncate(before);
-        }
-        undone_on_error(&stage_parent, &stage_name, done)
-    }
-
-    fn write_manifest(&mut self, path: &RootPath) -> SysResult<()> {
-        let mut manifest = self.manifest.take().unwrap_or_default();
-        manifest.take_sums(self.outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Copied {
-                path,
-                blake3,
-                bytes,
-                ..
-            } => Some((path, *blake3, *bytes)),
-            _ => None,
-        }));
-        manifest.forget(self.outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::NodeRefused(path) => Some(path),
-            _ => None,
-        }));
-        let bytes = manifest.to_json().map_err(|error| {
-            SysError::new("write", format_args!("{path}: {error}"), Errno::INVAL)
-        })?;
-        self.manifest = Some(manifest);
-        let (parent, name) = self.parent_of(path)?;
-        let mut new = OsString::from(name.as_os_str());
-        new.push(".new");
-        let new = PathBuf::from(new);
-        missing_is_fine(file::unlink(&parent, &new))?;
-        let done = write(&parent, &new, &bytes, 0o644)
-            .and_then(|()| file::rename(&parent, &new, &parent, &name));
-        undone_on_error(&parent, &new, done)
-    }
-
     /// The open directory that holds `path`, every component of which is a real directory.
-    fn parent_of(&mut self, path: &RootPath) -> SysResult<(Rc<OwnedFd>, PathBuf)> {
+    pub(super) fn parent_of(&mut self, path: &RootPath) -> SysResult<(Rc<OwnedFd>, PathBuf)> {
         let invalid = || SysError::new("openat2", format_args!("{path}"), Errno::INVAL);
         let name = PathBuf::from(path.file_name().ok_or_else(invalid)?);
         let above = path.parent();
@@ -400,7 +341,7 @@ fn make_directory(parent: &OwnedFd, name: &Path, mode: u32, owner: Option<Owner>
     done
 }
 
-fn write(parent: &OwnedFd, name: &Path, bytes: &[u8], mode: u32) -> SysResult<()> {
+pub(super) fn write(parent: &OwnedFd, name: &Path, bytes: &[u8], mode: u32) -> SysResult<()> {
     let fd = file::create_new(parent, name, 0o600)?;
     file::write_all(&fd, bytes)?;
     file::set_mode(&fd, mode)
@@ -433,14 +374,14 @@ fn meta_of(opened: &TreeFile) -> SysResult<crate::model::Meta> {
 }
 
 /// "Wholly or not at all": takes a half-made file away again; the first error is the one told.
-fn undone_on_error(parent: &OwnedFd, name: &Path, done: SysResult<()>) -> SysResult<()> {
+pub(super) fn undone_on_error(parent: &OwnedFd, name: &Path, done: SysResult<()>) -> SysResult<()> {
     if done.is_err() {
         file::unlink(parent, name).ok();
     }
     done
 }
 
-fn missing_is_fine(done: SysResult<()>) -> SysResult<()> {
+pub(super) fn missing_is_fine(done: SysResult<()>) -> SysResult<()> {
     match done {
         Err(error) if error.errno == Errno::NOENT => Ok(()),
         other => other,

@@ -127,6 +127,14 @@ fn undo(item: &Item, record: &Record) -> Fate {
                 Fate::Held(holders)
             }
         }
+        Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
+            Fate::Nothing
+        }
+        Item::Mapping { name } => match super::luks::close(name) {
+            Ok(true) => Fate::Undone(format!("locked {name}")),
+            Ok(false) => Fate::Nothing,
+            Err(error) => Fate::Failed(ExecError::Other(error.to_string())),
+        },
     }
 }
 
@@ -146,7 +154,7 @@ fn remove_staging(path: &Path, id: Option<FileId>) -> Fate {
     if !same {
         return Fate::Nothing;
     }
-    match remove_tree(&parent, name) {
+    match super::leftover::undo_move(&parent, name).and_then(|()| remove_tree(&parent, name)) {
         Ok(()) => Fate::Undone(format!("removed {}", path.display())),
         Err(error) => Fate::Failed(error),
     }

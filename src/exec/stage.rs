@@ -6,27 +6,27 @@
 //! it holds a marker that names the directory it was for and that is locked while its maker lives
 //! (for the next build, also after a reboot).
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::ExecError;
 use super::clear::{names, remove_tree};
-use crate::model::{HostPath, Kind, MANIFEST};
-use crate::root::{InRoot, TreeFile};
+use super::leftover::{clear_leftovers, clear_records, take_back};
+use super::site::{Site, survey};
+use crate::model::{HostPath, MANIFEST};
+use crate::root::InRoot;
 use crate::session::{Item, ItemId, Live, New, Place, SessionError};
-use crate::sys::{SysError, SysResult, errno_of, file, fs};
+use crate::sys::{SysError, SysResult, file, fs};
 
-/// Begins the name of every staging directory (as [`Live::staging_name`] makes them).
-const PREFIX: &[u8] = b".newroot-";
 /// In the staging directory: the name of the directory it is for.
-const MARKER: &str = ".newroot-stage";
+pub(super) const MARKER: &str = ".newroot-stage";
 /// In the staging directory: the names that are being renamed into a mount point.
-const MOVING: &str = ".newroot-moving";
+pub(super) const MOVING: &str = ".newroot-moving";
+/// The verb in the record.
+pub(super) const KIND: &str = "build";
 /// A file system's own directory, in a mount point that is empty otherwise.
 const LOST_AND_FOUND: &str = "lost+found";
 
@@ -62,17 +62,6 @@ pub enum StageError {
     Leftover(#[source] ExecError),
 }
 
-/// Where the entries end up.
-#[derive(Debug)]
-enum Site {
-    /// Renamed to a name that is free.
-    New { name: PathBuf },
-    /// Renamed over an empty directory.
-    Empty { name: PathBuf },
-    /// Moved out of the staging directory one by one.
-    Inside,
-}
-
 /// A staging directory, locked. End it with [`Staging::commit`] or [`Staging::abandon`].
 #[must_use = "it stays behind until it is committed or abandoned"]
 #[derive(Debug)]
@@ -95,15 +84,16 @@ impl Staging {
         let (home, site, for_name) = survey(dir)?;
         // Held until this function returns: two who begin at once see each other's directory.
         let _turn = turn(&home)?;
-        clear_leftovers(&home, &for_name)?;
-        check_empty(&home, &site)?;
         let absolute = absolute(&home)?;
         let root = match &site {
             Site::New { name } | Site::Empty { name } => absolute.join(name),
             Site::Inside => absolute.clone(),
         };
+        clear_leftovers(&home, &for_name)?;
+        clear_records(place, &root)?;
+        check_empty(&home, &site)?;
         let new = New {
-            kind: "build",
+            kind: KIND,
             root,
             command: Vec::new(),
         };
@@ -232,79 +222,6 @@ fn hidden_name() -> PathBuf {
     )
 }
 
-/// Where the staging directory goes, and the name that its marker carries.
-fn survey(dir: &HostPath) -> Result<(OwnedFd, Site, PathBuf), StageError> {
-    let path = dir.as_path();
-    let inside = |path: &Path| -> Result<_, StageError> {
-        let home = open_home(path)?;
-        Ok((home, Site::Inside, PathBuf::from(".")))
-    };
-    let Some(name) = path.file_name().map(PathBuf::from) else {
-        return inside(path);
-    };
-    let above = match path.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above,
-        _ => Path::new("."),
-    };
-    let home = open_home(above)?;
-    let meta = match fs::lstat_at(&home, &name) {
-        Ok(meta) => meta,
-        Err(error) if errno_of(&error) == Errno::NOENT => {
-            return Ok((home, Site::New { name: name.clone() }, name));
-        }
-        Err(error) => {
-            return Err(SysError::from_io("fstatat", format_args!("{path:?}"), &error).into());
-        }
-    };
-    match meta.kind {
-        // What the link leads to keeps its name and its place.
-        Kind::Link => inside(path),
-        Kind::Directory if is_mount_point(&home, &name)? || !may_write(&home) => inside(path),
-        Kind::Directory => Ok((home, Site::Empty { name: name.clone() }, name)),
-        _ => Err(StageError::NotADirectory),
-    }
-}
-
-fn open_home(path: &Path) -> Result<OwnedFd, StageError> {
-    fs::open_directory(rustix::fs::CWD, path).map_err(|error| match errno_of(&error) {
-        Errno::NOENT => StageError::NoParent(path.to_path_buf()),
-        Errno::NOTDIR => StageError::NotADirectory,
-        _ => SysError::from_io("openat", format_args!("{path:?}, O_DIRECTORY"), &error).into(),
-    })
-}
-
-fn may_write(directory: &OwnedFd) -> bool {
-    rustix::fs::accessat(
-        directory,
-        ".",
-        rustix::fs::Access::WRITE_OK,
-        AtFlags::EACCESS,
-    )
-    .is_ok()
-}
-
-/// statx(2) says so since 5.8; before, another device number than the parent's does, which a
-/// bind mount of the same file system escapes: renaming over it then fails with EBUSY.
-fn is_mount_point(home: &OwnedFd, name: &Path) -> Result<bool, StageError> {
-    let found = rustix::fs::statx(
-        home,
-        name,
-        AtFlags::SYMLINK_NOFOLLOW,
-        StatxFlags::BASIC_STATS,
-    )
-    .map_err(|errno| SysError::new("statx", format_args!("{name:?}"), errno))?;
-    if found
-        .stx_attributes_mask
-        .contains(StatxAttributes::MOUNT_ROOT)
-    {
-        return Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT));
-    }
-    let meta = fs::meta_of_fd(home)
-        .map_err(|error| SysError::from_io("fstat", format_args!(""), &error))?;
-    let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
-    Ok(meta.id.device != device)
-}
-
 /// A short lock on the directory that holds the staging directories. Somebody who holds it for
 /// long (anyone may in /tmp) delays this by a second, no more.
 fn turn(home: &OwnedFd) -> Result<OwnedFd, StageError> {
@@ -334,68 +251,6 @@ fn make(home: &OwnedFd, name: &Path, for_name: &Path) -> SysResult<(OwnedFd, cra
         remove_tree(home, name).ok();
     }
     made
-}
-
-/// Removes what killed builds of the same directory left. Only what is the caller's own and
-/// carries the marker counts.
-fn clear_leftovers(home: &OwnedFd, for_name: &Path) -> Result<(), StageError> {
-    for name in names(home.as_fd())? {
-        if !name.as_os_str().as_bytes().starts_with(PREFIX) {
-            continue;
-        }
-        let Ok(directory) = file::open_directory(home, &name) else {
-            continue;
-        };
-        let ours = fs::meta_of_fd(&directory)
-            .is_ok_and(|meta| meta.uid == rustix::process::geteuid().as_raw());
-        if !ours
-            || read_small(&directory, MARKER).as_deref() != Some(for_name.as_os_str().as_bytes())
-        {
-            continue;
-        }
-        if !file::try_flock(&directory)? {
-            return Err(StageError::Busy);
-        }
-        if for_name == Path::new(".") {
-            take_back(home, &directory).map_err(StageError::Leftover)?;
-        }
-        remove_tree(home, &name).map_err(StageError::Leftover)?;
-    }
-    Ok(())
-}
-
-/// Undoes a move into a mount point that was cut short: what is on the list and there is ours,
-/// since the directory was empty before. With the manifest in place it was complete.
-fn take_back(home: &OwnedFd, directory: &OwnedFd) -> Result<(), ExecError> {
-    if fs::lstat_at(home, Path::new(MANIFEST.trim_start_matches('/'))).is_ok() {
-        return Ok(());
-    }
-    let list = read_small(directory, MOVING).unwrap_or_default();
-    for name in list
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        let name = Path::new(OsStr::from_bytes(name));
-        match fs::lstat_at(home, name) {
-            Ok(meta) if meta.kind == Kind::Directory => remove_tree(home, name)?,
-            Ok(_) => file::unlink(home, name)?,
-            Err(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn read_small(directory: &OwnedFd, name: &str) -> Option<Vec<u8>> {
-    const LIMIT: usize = 1 << 20;
-    let file = TreeFile::Fd(file::open_existing(directory, Path::new(name)).ok()?);
-    let meta = file.meta().ok()?;
-    let size = usize::try_from(meta.size)
-        .ok()
-        .filter(|size| *size <= LIMIT)?;
-    let mut bytes = vec![0; size];
-    let count = file.read_at(&mut bytes, 0).ok()?;
-    bytes.truncate(count);
-    Some(bytes)
 }
 
 fn check_empty(home: &OwnedFd, site: &Site) -> Result<(), StageError> {

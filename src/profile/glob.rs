@@ -23,7 +23,7 @@ pub enum GlobError {
     /// `[z-a]`.
     #[error("has a range that ends before it begins: `{0}-{1}`")]
     EmptyRange(char, char),
-    /// More names than [`MOST_LOOKS`].
+    /// More names than anybody means.
     #[error("matches too much: more than 1048576 names were looked at")]
     TooMany,
     /// A directory that is there and cannot be read.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::model::Profile;
 
 impl Profile {
-    /// The profile as a file that [`super::parse`] reads to the same profile. What is empty is
+    /// The profile as a file that [`super::parse()`] reads to the same profile. What is empty is
     /// left out. `include` becomes a comment, since its contents are merged in already.
     #[must_use]
     pub fn to_toml(&self) -> String {

@@ -57,6 +57,12 @@ pub enum Item {
         /// Filesystems that only this session mounted (`st_dev`).
         devices: Vec<u64>,
     },
+    /// A device-mapper mapping of an encrypted volume. Its name carries the session's and is all
+    /// that identifies it.
+    Mapping {
+        /// The name below /dev/mapper.
+        name: String,
+    },
 }
 
 /// An item with its name and state.

@@ -212,7 +212,16 @@ impl Place {
                 _ => {}
             }
         }
+        self.leave_tmp();
         Ok(())
+    }
+
+    /// In /tmp nothing of ours stays, not even an empty directory. Elsewhere it is the system's
+    /// own and goes with the boot or the login. ENOTEMPTY: another session is there.
+    fn leave_tmp(&self) {
+        if self.path.as_path().parent() == Some(Path::new("/tmp")) {
+            sys::file::remove_directory(rustix::fs::CWD, self.path.as_path()).ok();
+        }
     }
 }
 

@@ -119,6 +119,20 @@ impl Ui {
         io::stdout().is_terminal()
     }
 
+    /// Asks for something that must not be seen. `None` when there is no terminal to ask in.
+    ///
+    /// # Errors
+    /// The terminal cannot be read.
+    pub fn secret(&self, prompt: &str) -> io::Result<Option<String>> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(None);
+        }
+        let asked = dialoguer::Password::new()
+            .with_prompt(escape(prompt))
+            .interact();
+        asked.map(Some).map_err(io::Error::other)
+    }
+
     /// One line of a report on stderr; silent with `-q`.
     pub fn note(&self, line: &str) {
         if self.verbosity >= Verbosity::Normal {

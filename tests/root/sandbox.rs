@@ -46,7 +46,10 @@ pub(crate) fn stage() -> Option<String> {
 pub(crate) fn run(trial: &Trial) -> Result<(), Failed> {
     let before = Outside::now();
     let mut log = tempfile::tempfile()?;
-    let mut child = Command::new("unshare")
+    // Signals that whoever runs the tests ignores (SIGQUIT, for a job in the background of a
+    // script) would be ignored in the sandbox as well, and no trap of a shell could undo that.
+    let mut child = Command::new("env")
+        .args(["--default-signal", "unshare"])
         .args(UNSHARE)
         .arg(std::env::current_exe()?)
         .env(STAGE, "init")

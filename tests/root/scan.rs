@@ -221,10 +221,10 @@ fn an_xfs_after_a_power_cut() {
 
 fn logical_partitions() {
     let root = ext4("/tmp/root", |top| {
-        system(top, DEBIAN, "old", "/dev/sda5 / ext4\n")
+        system(top, DEBIAN, "old", "/dev/sda5 / ext4\n");
     });
     let other = ext4("/tmp/other", |top| {
-        system(top, "ID=arch\nNAME=\"Arch Linux\"\n", "arch", "")
+        system(top, "ID=arch\nNAME=\"Arch Linux\"\n", "arch", "");
     });
     let image = disk(
         "/tmp/mbr.img",
@@ -655,7 +655,7 @@ fn a_hostile_system() {
 
 fn no_system_at_all() {
     let data = ext4("/tmp/data.img", |top| {
-        fs::write(top.join("notes"), "").unwrap()
+        fs::write(top.join("notes"), "").unwrap();
     });
     let garbage = empty("/tmp/garbage.img", 1);
     fs::write(&garbage, vec![0x55; 100_000]).unwrap();

@@ -6,9 +6,10 @@ use super::{absolute, choices, directory, failure, request, wrong_order};
 use crate::cli::Globals;
 use crate::cli::jail::BuildArgs;
 use crate::error::{Exit, Failure};
-use crate::exec::{Files, StageError, Staging, fill_fresh};
+use crate::exec::{ExecError, Files, StageError, Staging, fill_fresh};
 use crate::model::{HostPath, Request};
 use crate::plan::jail::{JailPlan, build};
+use crate::root::{InRoot, Tree};
 use crate::session::Place;
 use crate::sys::{self, signal::Held};
 use crate::ui::Ui;
@@ -50,7 +51,7 @@ fn make(
     request: &Request,
     content: &Content,
     plan: JailPlan,
-    tree: &dyn crate::root::Tree,
+    tree: &dyn Tree,
     sync: bool,
     ui: &Ui,
 ) -> anyhow::Result<Built> {
@@ -58,7 +59,10 @@ fn make(
     let place = Place::open(runtime.as_deref().map(std::path::Path::new))
         .map_err(|error| failure::session(dir, error))?;
     let staging = Staging::begin(dir, &place).map_err(|error| failure::stage(dir, error))?;
-    let done = fill(&staging, request, content, &plan, tree, sync, ui);
+    let done = staging
+        .root()
+        .map_err(ExecError::from)
+        .and_then(|root| fill(root, request, content, &plan, tree, sync, ui));
     let counted = match done {
         Ok(counted) => counted,
         Err(error) => {
@@ -72,16 +76,17 @@ fn make(
     Ok(Built::new(dir, content, &plan, &counted, ui.verbose()))
 }
 
-fn fill(
-    staging: &Staging,
+/// Fills an empty root, wherever it is.
+pub(super) fn fill(
+    root: InRoot,
     request: &Request,
     content: &Content,
     plan: &JailPlan,
-    tree: &dyn crate::root::Tree,
+    tree: &dyn Tree,
     sync: bool,
     ui: &Ui,
-) -> Result<Counted, crate::exec::ExecError> {
-    let mut files = Files::new(staging.root()?, tree);
+) -> Result<Counted, ExecError> {
+    let mut files = Files::new(root, tree);
     let mut manifest = content.manifest(request);
     manifest.entries.clone_from(&plan.entries);
     files.manifest = Some(manifest);
@@ -114,7 +119,7 @@ fn nothing_named(args: &BuildArgs) -> Failure {
     )
 }
 
-impl From<StageError> for crate::exec::ExecError {
+impl From<StageError> for ExecError {
     fn from(error: StageError) -> Self {
         Self::Other(error.to_string())
     }

@@ -8,6 +8,7 @@ mod content;
 mod failure;
 mod gather;
 mod items;
+mod needs;
 mod problem;
 mod profiles;
 mod remove;

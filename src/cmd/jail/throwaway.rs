@@ -7,22 +7,22 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::build::ENDING;
+use super::build::fill;
 use super::content::{Content, open_from};
-use super::report::{Built, Counted};
+use super::report::Built;
 use super::{choices, failure, request};
 use crate::cli::Globals;
 use crate::cli::jail::TryArgs;
 use crate::cmd::enter::{self, Visited};
 use crate::error::{Exit, Failure};
+use crate::exec::Events;
 use crate::exec::enter::{RootDirectory, unshare};
-use crate::exec::{Events, Files, fill_fresh};
 use crate::model::{HostPath, MountFlags, Request, RootPath};
 use crate::plan::jail::{JailPlan, build};
 use crate::plan::{self, MountOp, Op, Place, ProcessOp, Step};
 use crate::root::{InRoot, Tree};
 use crate::session::{Live, New};
-use crate::sys::{self, signal::Held};
+use crate::sys;
 use crate::ui::{Ui, shell_quote};
 
 /// Where the shell form of the plan has the jail. The jail itself is nowhere.
@@ -93,7 +93,11 @@ fn attempt(
     let mut events = enter::Shown(ui);
     head.iter().for_each(|step| events.done(step));
     let mount = new_tmpfs()?;
-    fill(&mount, request, content, &plan, from, ui)?;
+    let root = InRoot::from_fd(mount.try_clone()?);
+    let counted = fill(root, request, content, &plan, from, false, ui)
+        .map_err(|error| failure::exec(&HostPath::new(NAME), error, Ok(())))?;
+    let name = HostPath::new("in memory");
+    Built::new(&name, content, &plan, &counted, ui.verbose()).show_in_memory(ui);
     let jail = InRoot::from_fd(mount.try_clone()?);
     let given: Vec<(OsString, OsString)> = content
         .environment
@@ -180,34 +184,6 @@ fn new_tmpfs() -> anyhow::Result<OwnedFd> {
         }
         .into()
     })
-}
-
-fn fill(
-    mount: &OwnedFd,
-    request: &Request,
-    content: &Content,
-    plan: &JailPlan,
-    from: &dyn Tree,
-    ui: &Ui,
-) -> anyhow::Result<()> {
-    let dir = HostPath::new(SHOWN);
-    let mut files = Files::new(InRoot::from_fd(mount.try_clone()?), from);
-    let mut manifest = content.manifest(request);
-    manifest.entries.clone_from(&plan.entries);
-    files.manifest = Some(manifest);
-    files.held = Some(Held::new(&ENDING)?);
-    let bytes = plan.steps.iter().map(|step| step.op.bytes()).sum();
-    let mut progress = ui.progress(plan.steps.len() as u64, bytes);
-    let done = fill_fresh(&plan.steps, &mut files, &mut progress);
-    progress.finish();
-    done.map_err(|error| failure::exec(&dir, error, Ok(())))?;
-    if let Some(held) = &files.held {
-        held.release()?;
-    }
-    let shown = HostPath::new("in memory");
-    let counted = Counted::of(&files.outcomes);
-    Built::new(&shown, content, plan, &counted, ui.verbose()).show_in_memory(ui);
-    Ok(())
 }
 
 /// The hints of `enter` name a directory; this jail has none.

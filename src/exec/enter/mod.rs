@@ -6,7 +6,7 @@
 //!    └─ the program, in a process group of its own
 //! ```
 //!
-//! S and I talk over a [`Wire`]. When S ends, however it ends, I ends (PR_SET_PDEATHSIG, and the
+//! S and I talk over a [`crate::sys::wire::Wire`]. When S ends, however it ends, I ends (PR_SET_PDEATHSIG, and the
 //! wire at its end), and the kernel kills everything in I's PID namespace; the mounts go with the
 //! namespace. So a SIGKILL of newroot leaves nothing.
 
@@ -46,7 +46,7 @@ pub enum RootDirectory {
         /// What was looked at.
         id: FileId,
     },
-    /// A mount that is attached nowhere yet (a jail built in a tmpfs); made after [`unshare`].
+    /// A mount that is attached nowhere yet (a jail built in a tmpfs); made after [`unshare()`].
     Detached(OwnedFd),
 }
 

@@ -1,7 +1,7 @@
 //! What goes into a jail, decided from facts: every path once, in an order that works.
 //!
-//! [`wanted`] turns what was found in the `--from` root and what newroot makes itself into one
-//! map by path; [`build`] turns that map into steps for a new jail, [`update`] into the steps that
+//! [`wanted()`] turns what was found in the `--from` root and what newroot makes itself into one
+//! map by path; [`build()`] turns that map into steps for a new jail, [`update()`] into the steps that
 //! bring an existing one up to date, [`compare()`] says how a jail differs from its manifest.
 
 mod base;

@@ -87,6 +87,13 @@ pub(super) fn arrays(scan: &mut Scan) -> Result<(), ScanError> {
 
 /// Volume groups that are not active.
 pub(super) fn groups(scan: &mut Scan) -> Result<(), ScanError> {
+    // A group that was incomplete is told anew, with what has been opened since.
+    let still_free: Vec<String> = free(scan, "LVM2_member")
+        .map(|(_, volume)| volume.name.clone())
+        .collect();
+    scan.apart.retain(|apart| {
+        apart.what != "volume group" || !apart.on.iter().all(|name| still_free.contains(name))
+    });
     let mut members: BTreeMap<String, usize> = BTreeMap::new();
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for (index, volume) in free(scan, "LVM2_member") {
@@ -111,7 +118,7 @@ pub(super) fn groups(scan: &mut Scan) -> Result<(), ScanError> {
     for group in groups.values() {
         if seen.contains(&group.name.as_str()) {
             let name = &group.name;
-            scan.notes.push(format!(
+            scan.note(format!(
                 "two volume groups are called {name}: rename one before rescue"
             ));
         }
@@ -130,6 +137,11 @@ pub(super) fn groups(scan: &mut Scan) -> Result<(), ScanError> {
                 continue;
             };
             let below = &scan.inventory.volumes[*index];
+            let pair = Some((group.name.clone(), volume.name.clone()));
+            let known = |other: &Volume| other.logical == pair && other.disks == below.disks;
+            if scan.inventory.volumes.iter().any(known) {
+                continue;
+            }
             wanted.push(Wanted {
                 part: Part {
                     file: below.path.clone(),
@@ -138,7 +150,7 @@ pub(super) fn groups(scan: &mut Scan) -> Result<(), ScanError> {
                 },
                 name: format!("{}/{}", group.name, volume.name),
                 origin: Origin::Logical,
-                logical: Some((group.name.clone(), volume.name.clone())),
+                logical: pair,
                 disks: below.disks.clone(),
                 model: below.model.clone(),
             });

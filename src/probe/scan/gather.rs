@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::derive::Wanted;
-use super::{Locked, Options, Reason, Scan, ScanError, Skipped};
+use super::{Locked, Options, Reason, Scan, ScanError};
 use crate::model::Bytes;
 use crate::probe::block::{self, BlockDevice, DeviceKind};
 use crate::probe::busy::{self, Thing};
@@ -82,10 +82,7 @@ fn kernel_volumes(scan: &mut Scan, mounts: &[Mount], only: &[String]) -> Result<
             Ok(superblock) => superblock,
             Err(why) => {
                 let name = device.shown();
-                scan.skipped.push(Skipped {
-                    name,
-                    reason: unanswered(why),
-                });
+                scan.skip(name, unanswered(why));
                 continue;
             }
         };
@@ -146,10 +143,7 @@ fn report_own(
         if *why == Own::LiveMedium && is_part || is_snap(device) {
             continue;
         }
-        scan.skipped.push(Skipped {
-            name: device.shown(),
-            reason: Reason::Own(*why),
-        });
+        scan.skip(device.shown(), Reason::Own(*why));
     }
 }
 
@@ -211,10 +205,7 @@ fn image_volumes(scan: &mut Scan, path: &Path) -> Result<(), ScanError> {
     if let Some(thing) = Thing::of(path)
         && let Some((_, holder)) = busy::writers(&[thing]).into_iter().next()
     {
-        scan.skipped.push(Skipped {
-            name,
-            reason: Reason::InUse(Some(holder)),
-        });
+        scan.skip(name, Reason::InUse(Some(holder)));
         return Ok(());
     }
     let open = |source| ScanError::Open {
@@ -232,10 +223,7 @@ fn image_volumes(scan: &mut Scan, path: &Path) -> Result<(), ScanError> {
     let superblock = match answer.pop() {
         Some(Ok(superblock)) => superblock,
         Some(Err(why)) => {
-            scan.skipped.push(Skipped {
-                name,
-                reason: unanswered(why),
-            });
+            scan.skip(name, unanswered(why));
             return Ok(());
         }
         None => return Ok(()),
@@ -285,7 +273,7 @@ fn unseen_partitions(scan: &mut Scan) -> Result<(), ScanError> {
             continue;
         };
         for problem in &table.problems {
-            scan.notes.push(format!("{}: {problem}", disk.name));
+            scan.note(format!("{}: {problem}", disk.name));
         }
         attach_all(scan, &disk, &table)?;
     }
@@ -302,10 +290,10 @@ fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanE
         };
         match loops::attach(&part) {
             Ok(device) => attached.push((partition, device)),
-            Err(error) => scan.skipped.push(Skipped {
-                name: format!("{} p{}", disk.name, partition.number),
-                reason: Reason::Unreadable(error.to_string()),
-            }),
+            Err(error) => scan.skip(
+                format!("{} p{}", disk.name, partition.number),
+                Reason::Unreadable(error.to_string()),
+            ),
         }
     }
     let paths: Vec<PathBuf> = attached
@@ -318,10 +306,7 @@ fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanE
         let superblock = match answer {
             Ok(superblock) => superblock,
             Err(why) => {
-                scan.skipped.push(Skipped {
-                    name,
-                    reason: unanswered(why),
-                });
+                scan.skip(name, unanswered(why));
                 continue;
             }
         };
@@ -408,10 +393,7 @@ pub(super) fn attach_volumes(scan: &mut Scan, wanted: Vec<Wanted>) -> Result<(),
     for each in wanted {
         match loops::attach(&each.part) {
             Ok(device) => attached.push((each, device)),
-            Err(error) => scan.skipped.push(Skipped {
-                name: each.name,
-                reason: Reason::Unreadable(error.to_string()),
-            }),
+            Err(error) => scan.skip(each.name, Reason::Unreadable(error.to_string())),
         }
     }
     let answers = superblock::probe_all(&super::derive::paths(&attached))?;
@@ -419,10 +401,7 @@ pub(super) fn attach_volumes(scan: &mut Scan, wanted: Vec<Wanted>) -> Result<(),
         let superblock = match answer {
             Ok(superblock) => superblock,
             Err(why) => {
-                scan.skipped.push(Skipped {
-                    name: each.name,
-                    reason: unanswered(why),
-                });
+                scan.skip(each.name, unanswered(why));
                 continue;
             }
         };
@@ -444,5 +423,39 @@ pub(super) fn attach_volumes(scan: &mut Scan, wanted: Vec<Wanted>) -> Result<(),
         });
         scan.loops.push(device);
     }
+    Ok(())
+}
+
+/// An encrypted volume that was opened for this scan.
+pub(super) fn add_opened(scan: &mut Scan, locked: &Locked, mapper: &str) -> Result<(), ScanError> {
+    let path = Path::new("/dev/mapper").join(mapper);
+    let below = scan.inventory.volumes[locked.volume].clone();
+    let answer = superblock::probe_all(std::slice::from_ref(&path))?.pop();
+    let superblock = match answer {
+        Some(Ok(superblock)) => superblock,
+        Some(Err(why)) => {
+            scan.skip(locked.id.clone(), unanswered(why));
+            return Ok(());
+        }
+        None => return Ok(()),
+    };
+    let meta = fs::metadata(&path).ok();
+    let kernel_name = meta.as_ref().and_then(kernel_name).unwrap_or_default();
+    scan.inventory.volumes[locked.volume].usage = Usage::Stacked(vec![kernel_name.clone()]);
+    scan.inventory.volumes.push(Volume {
+        name: locked.id.clone(),
+        kernel_name,
+        number: number_of(&path),
+        path,
+        origin: Origin::Kernel,
+        slot: None,
+        logical: None,
+        superblock,
+        usage: Usage::Free,
+        ..below
+    });
+    unseen_partitions(scan)?;
+    super::derive::groups(scan)?;
+    list_locked(scan);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Reason, Scan, Skipped};
+use super::{Reason, Scan};
 use crate::model::RootPath;
 use crate::probe::btrfs::{self, Subvolume};
 use crate::probe::busy::{self, Thing};
@@ -51,6 +51,7 @@ pub(super) fn held(scan: &mut Scan, mounts: &[Mount]) {
         }
     }
     spread(&mut scan.inventory);
+    let mut told = Vec::new();
     for volume in &scan.inventory.volumes {
         // Swap that is in use is no news, and neither are the parts of a disk that is held.
         let news = volume.own.is_none() && volume.superblock.kind != "swap";
@@ -58,11 +59,11 @@ pub(super) fn held(scan: &mut Scan, mounts: &[Mount]) {
             && news
             && !is_part_of_held(&scan.inventory, volume)
         {
-            scan.skipped.push(Skipped {
-                name: volume.name.clone(),
-                reason: Reason::InUse(holder.clone()),
-            });
+            told.push((volume.name.clone(), Reason::InUse(holder.clone())));
         }
+    }
+    for (name, reason) in told {
+        scan.skip(name, reason);
     }
 }
 
@@ -152,7 +153,7 @@ pub(super) fn look(scan: &mut Scan) -> Vec<Candidate> {
         for clone in clones {
             let clone = &scan.inventory.volumes[clone].name;
             let name = &scan.inventory.volumes[first].name;
-            scan.notes.push(format!(
+            scan.note(format!(
                 "{clone} is a copy of {name} with the same UUID: not looked into"
             ));
         }
@@ -169,10 +170,10 @@ pub(super) fn look(scan: &mut Scan) -> Vec<Candidate> {
             }
             // NTFS, a disc, a squashfs: no Linux root is expected there.
             Some(Err(PeekError::Unknown(_))) => {}
-            Some(Err(error)) => scan.skipped.push(Skipped {
-                name: scan.inventory.volumes[first].name.clone(),
-                reason: Reason::Unreadable(error.to_string()),
-            }),
+            Some(Err(error)) => scan.skip(
+                scan.inventory.volumes[first].name.clone(),
+                Reason::Unreadable(error.to_string()),
+            ),
         }
     }
     candidates

@@ -184,30 +184,57 @@ impl Scan {
         }
     }
 
+    /// Closes every look, as [`Scan::finish`] does, and keeps what was found and its devices.
+    ///
+    /// # Errors
+    /// Each device that is still claimed.
+    pub fn close_looks(&mut self) -> Result<(), Vec<PeekError>> {
+        let peeks = self.peeks.drain(..);
+        let left: Vec<PeekError> = peeks.filter_map(|(_, peek)| peek.finish().err()).collect();
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    }
+
+    /// Takes the volume that was behind `locked` and is now `/dev/mapper/NAME`, and looks again.
+    ///
+    /// # Errors
+    /// [`ScanError`]: blkid is gone.
+    pub fn opened(&mut self, locked: &Locked, name: &str) -> Result<(), ScanError> {
+        gather::add_opened(self, locked, name)?;
+        let candidates = look::look(self);
+        assemble::assemble(self, candidates);
+        Ok(())
+    }
+
+    /// Notes what was left out, once.
+    fn skip(&mut self, name: String, reason: Reason) {
+        let skipped = Skipped { name, reason };
+        if !self.skipped.contains(&skipped) {
+            self.skipped.push(skipped);
+        }
+    }
+
+    /// Notes something odd, once.
+    fn note(&mut self, line: String) {
+        if !self.notes.contains(&line) {
+            self.notes.push(line);
+        }
+    }
+
     /// Closes every look and proves that nothing of it is left, then lets the loop devices go.
     ///
     /// # Errors
     /// Each device that is still claimed.
-    pub fn finish(self) -> Result<Found, Vec<PeekError>> {
-        let mut left = Vec::new();
-        for (_, peek) in self.peeks {
-            if let Err(error) = peek.finish() {
-                left.push(error);
-            }
-        }
+    pub fn finish(mut self) -> Result<Found, Vec<PeekError>> {
+        self.close_looks()?;
         drop(self.loops);
-        if left.is_empty() {
-            Ok(Found {
-                inventory: self.inventory,
-                systems: self.systems,
-                locked: self.locked,
-                apart: self.apart,
-                skipped: self.skipped,
-                notes: self.notes,
-            })
-        } else {
-            Err(left)
-        }
+        Ok(Found {
+            inventory: self.inventory,
+            systems: self.systems,
+            locked: self.locked,
+            apart: self.apart,
+            skipped: self.skipped,
+            notes: self.notes,
+        })
     }
 }
 

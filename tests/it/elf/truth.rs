@@ -27,8 +27,7 @@ pub(super) struct Loads {
 /// Asks the loader. `None` where it cannot be asked without running the program.
 pub(super) fn trace(program: &Path, closure: &Closure, env: &[(&str, &str)]) -> Option<Loads> {
     let interpreter = closure.interpreter.as_ref()?.path.to_string();
-    let meta = fs::metadata(program).ok()?;
-    let runs = !GLIBC.contains(&interpreter.as_str()) || meta.permissions().mode() & 0o6000 != 0;
+    let runs = !GLIBC.contains(&interpreter.as_str()) || gains_privileges(program);
     if runs || closure.kind != ProgramKind::Dynamic {
         return None;
     }
@@ -43,6 +42,15 @@ pub(super) fn trace(program: &Path, closure: &Closure, env: &[(&str, &str)]) -> 
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     Some(parse(&output.stdout, &interpreter))
+}
+
+/// Set-id bits or file capabilities: for an ordinary user the loader is in secure mode, does not
+/// look at the trace request, and runs the program (ping, of Debian's iputils-ping).
+fn gains_privileges(program: &Path) -> bool {
+    let mode = fs::metadata(program).map_or(0, |meta| meta.permissions().mode());
+    let mut value = [0_u8; 64];
+    let capable = rustix::fs::getxattr(program, "security.capability", &mut value[..]);
+    mode & 0o6000 != 0 || capable.is_ok()
 }
 
 /// What ldd(1) does: how a library would be loaded by itself. No code of it runs.

@@ -16,6 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
             &strace,
             killed,
         ),
+        Trial::new("jail::killed_and_cleaned_up", &strace, cleaned_up),
         Trial::new(
             "jail::killed_in_a_mount_point",
             &strace,
@@ -82,12 +83,38 @@ fn killed() {
         assert!(!is_there("/tmp/j"), "{call} {when}");
         build("j").run().code(0);
         jail(&["check", "j"]).run().code(0);
-        // The next build removes what it can tell for its own; `cleanup` has the record of the
-        // rest (a staging directory that died before it carried its marker).
-        cleaned();
         nothing_left(&["from", "j"]);
+        assert_eq!(names("/run/newroot"), [""; 0], "{call} {when}");
         jail(&["remove", "j"]).run().code(0);
     }
+}
+
+/// `cleanup` does the same without another build.
+fn cleaned_up() {
+    source();
+    fs::create_dir("/mnt/j").unwrap();
+    super::command(&["mount", "-t", "tmpfs", "tmpfs", "/mnt/j"]);
+    for dir in ["/tmp/j", "/mnt/j"] {
+        for (call, when) in [
+            ("mkdirat", 1),
+            ("mkdirat", 4),
+            ("renameat2", 1),
+            ("renameat2", 3),
+        ] {
+            let ended = signalled(build(dir), call, "SIGKILL", when).run();
+            if dir == "/tmp/j" && when == 3 {
+                // One rename is all it takes there.
+                ended.code(0);
+                jail(&["remove", dir]).run().code(0);
+                continue;
+            }
+            ended.code(137);
+            cleaned();
+            nothing_left(&["from"]);
+            assert_eq!(names("/mnt/j"), [""; 0], "{dir} {call} {when}");
+        }
+    }
+    super::command(&["umount", "/mnt/j"]);
 }
 
 fn killed_in_a_mount_point() {
@@ -103,7 +130,7 @@ fn killed_in_a_mount_point() {
         jail(&["check", "/mnt/j"]).run().code(0);
         jail(&["remove", "/mnt/j"]).run().code(0);
         assert_eq!(names("/mnt/j"), [""; 0], "{when}");
-        cleaned();
+        assert_eq!(names("/run/newroot"), [""; 0], "{when}");
     }
     super::command(&["umount", "/mnt/j"]);
 }

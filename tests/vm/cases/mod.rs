@@ -4,6 +4,7 @@ mod cgroup;
 mod debian;
 mod enter;
 mod live;
+mod scan;
 mod storage;
 
 use crate::case::Case;
@@ -15,6 +16,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         cgroup::CASES,
         storage::CASES,
         enter::CASES,
+        scan::CASES,
         debian::CASES,
     ];
     groups.into_iter().flatten()

@@ -1,0 +1,142 @@
+//! What a program needs to start, gathered: its interpreters, its loader, its libraries.
+
+use std::collections::BTreeSet;
+
+use super::gather::{For, Gatherer, Need};
+use super::problem::{Note, Problem};
+use crate::elf::{Closure, ElfError, Engine, FoundBy, Needer, ProgramKind};
+use crate::model::{Meta, RootPath};
+use crate::root::Layer;
+
+impl Gatherer<'_> {
+    /// What a file needs to start. Scripts that nobody can execute are text.
+    pub(super) fn close(&mut self, path: &RootPath, real: &RootPath, meta: &Meta, who: For) {
+        let first = self.closed.insert(real.clone());
+        if !first && who.need == Need::Incidental {
+            return;
+        }
+        let closure = match self.engine.closure(path) {
+            Ok(closure) => closure,
+            Err(ElfError::Refused { reason, .. }) if who.need == Need::Required => {
+                self.problems.push(Problem::Broken {
+                    path: path.clone(),
+                    reason: reason.to_string(),
+                });
+                return;
+            }
+            // An object file, a core: data.
+            Err(_) => return,
+        };
+        match closure.kind {
+            ProgramKind::Data => {
+                self.programs.remove(path);
+            }
+            ProgramKind::Script
+                if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
+            _ => {
+                self.asked.push(path.clone());
+                self.take_closure(&closure, who);
+            }
+        }
+    }
+
+    fn take_closure(&mut self, closure: &Closure, who: For) {
+        if closure.needs_proc {
+            self.needs_proc.insert(closure.program.clone());
+        }
+        // What a program needs is not what was asked for: no privileges for it.
+        let part = For {
+            keep_privileges: false,
+            ..who
+        };
+        for step in &closure.script {
+            if let Some(name) = &step.missing {
+                self.missing(Problem::NoInterpreter {
+                    script: closure.program.clone(),
+                    name: name.clone(),
+                    need: who.need,
+                });
+                continue;
+            }
+            if let Err(error) = self.want(&step.program, part) {
+                self.failed(&step.program, &error, who.need);
+            }
+            if let Some(closure) = &step.closure {
+                self.take_closure(closure, part);
+            }
+        }
+        if let Some(interpreter) = &closure.interpreter
+            && (!interpreter.present || self.want(&interpreter.path, part).is_err())
+        {
+            self.missing(Problem::NoLoader {
+                program: closure.program.clone(),
+                loader: interpreter.path.clone(),
+                need: who.need,
+            });
+        }
+        for object in &closure.objects {
+            self.by_cache |= object.found_by == FoundBy::Cache;
+            let variants = object.variants.iter().map(|variant| &variant.path);
+            let paths: BTreeSet<&RootPath> = variants.chain([&object.path]).collect();
+            for path in paths {
+                if let Err(error) = self.want(path, part) {
+                    self.failed(path, &error, who.need);
+                }
+            }
+        }
+        for missing in &closure.missing {
+            let needed_by = match missing.needed_by {
+                Needer::Object(index) => closure
+                    .objects
+                    .get(index)
+                    .map_or_else(|| closure.program.clone(), |object| object.path.clone()),
+                Needer::Program | Needer::Preload => closure.program.clone(),
+            };
+            self.missing(Problem::NoLibrary {
+                program: closure.program.clone(),
+                name: String::from_utf8_lossy(&missing.name).into_owned(),
+                needed_by,
+                searched: missing.searched.clone(),
+                need: who.need,
+            });
+        }
+        for note in &closure.notes {
+            self.notes.push(Note::Dlopen {
+                program: closure.program.clone(),
+                note: note.clone(),
+            });
+        }
+    }
+
+    fn missing(&mut self, problem: Problem) {
+        if problem.is_required() {
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        } else {
+            self.notes.push(Note::Incomplete(problem));
+        }
+    }
+
+    /// Whether some program finds other libraries, or none, when there is no ld.so.cache.
+    pub(super) fn needs_cache(&mut self) -> bool {
+        if !self.by_cache {
+            return false;
+        }
+        let mut bare = Layer::over(self.tree);
+        bare.hide(&RootPath::new("/etc/ld.so.cache"));
+        let mut without = Engine::new(&bare);
+        let asked = std::mem::take(&mut self.asked);
+        let differs = asked.iter().any(|path| {
+            let (Ok(with), Ok(without)) = (self.engine.closure(path), without.closure(path)) else {
+                return false;
+            };
+            let objects = |closure: &Closure| -> Vec<_> {
+                closure.objects.iter().map(|object| object.id).collect()
+            };
+            objects(&with) != objects(&without)
+        });
+        self.asked = asked;
+        differs
+    }
+}

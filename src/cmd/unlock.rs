@@ -1,0 +1,195 @@
+//! `scan --unlock`: encrypted volumes are opened read-only, looked into, and locked again,
+//! whatever happens in between.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::cmd::target;
+use crate::error::Failure;
+use crate::exec::luks::{self, Key, LuksError, Unlocked};
+use crate::probe::scan::{Found, Locked, Scan};
+use crate::session::{Live, New, Place};
+use crate::ui::Ui;
+
+/// How often a passphrase is asked for.
+const TRIES: usize = 3;
+/// The most that cryptsetup takes from a pipe here.
+const MOST_KEY: u64 = 64 * 1024;
+
+/// Opens the volumes named, looks again, closes every look, and locks them.
+pub(super) fn look_inside(
+    mut scan: Scan,
+    ids: &[String],
+    key_file: Option<&Path>,
+    ui: &Ui,
+) -> anyhow::Result<Found> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let place = Place::open(runtime.as_deref())?;
+    let mut live = Live::create(
+        &place,
+        New {
+            kind: "scan",
+            root: PathBuf::from("/"),
+            command: Vec::new(),
+        },
+    )?;
+    let key = key_file.map(read_key).transpose()?;
+    let mut open = Vec::new();
+    let done = open_all(&mut scan, &mut live, ids, key.as_ref(), &mut open, ui);
+    let found = scan.finish().map_err(|left| target::left_open(&left));
+    let mut left = Vec::new();
+    while let Some(unlocked) = open.pop() {
+        let name = unlocked.name.clone();
+        if let Err(error) = luks::lock(&mut live, unlocked) {
+            left.push(format!("{name} is still open: {error}"));
+        }
+    }
+    live.finish()?;
+    // A cleanup that failed hides no error, and an error hides no cleanup that failed.
+    for line in &left {
+        ui.warn(line);
+    }
+    done?;
+    let found = found?;
+    if left.is_empty() {
+        return Ok(found);
+    }
+    let what = "the scan could not lock again what it opened";
+    Err(Failure::new(what, "")
+        .hint("try it again", "newroot cleanup")
+        .into())
+}
+
+/// What would be done, as shell commands.
+pub(super) fn preview(
+    scan: &Scan,
+    ids: &[String],
+    key_file: Option<&Path>,
+) -> anyhow::Result<String> {
+    let key = key_file.map_or_else(
+        || Key::Passphrase(Vec::new()),
+        |path| Key::File(path.to_path_buf()),
+    );
+    let mut text = String::new();
+    for id in ids {
+        let locked = find(scan, id)?;
+        let device = &scan.inventory.volumes[locked.volume].path;
+        let open = luks::open_command(device, &locked.id, &key).shell();
+        let close = crate::model::shell_word(locked.id.as_bytes());
+        text.push_str(&format!("{open}\ncryptsetup close {close}\n"));
+    }
+    Ok(text)
+}
+
+fn open_all(
+    scan: &mut Scan,
+    live: &mut Live,
+    ids: &[String],
+    key: Option<&Key>,
+    open: &mut Vec<Unlocked>,
+    ui: &Ui,
+) -> anyhow::Result<()> {
+    for id in ids {
+        let locked = find(scan, id)?;
+        let device = scan.inventory.volumes[locked.volume].path.clone();
+        scan.close_looks()
+            .map_err(|left| target::left_open(&left))?;
+        let name = format!("newroot-{}-{}", live.id(), locked.id);
+        let unlocked = try_keys(live, &locked, &device, &name, key, ui)?;
+        open.push(unlocked);
+        scan.opened(&locked, &name)
+            .map_err(|error| target::scan_failure(&error))?;
+    }
+    Ok(())
+}
+
+fn find(scan: &Scan, id: &str) -> Result<Locked, Failure> {
+    let mut fits = scan
+        .locked
+        .iter()
+        .filter(|locked| locked.id.starts_with(id));
+    let cannot = |why: &str| {
+        Failure::new(format!("cannot unlock {id}"), why).hint("see what is locked", "newroot scan")
+    };
+    let first = fits
+        .next()
+        .ok_or_else(|| cannot("no locked volume has this id"))?;
+    if fits.next().is_some() && first.id != id {
+        return Err(cannot("several locked volumes begin like that"));
+    }
+    if first.what == "BitLocker" {
+        return Err(cannot(
+            "newroot opens LUKS volumes only, this one is BitLocker",
+        ));
+    }
+    Ok(first.clone())
+}
+
+fn try_keys(
+    live: &mut Live,
+    locked: &Locked,
+    device: &Path,
+    name: &str,
+    key: Option<&Key>,
+    ui: &Ui,
+) -> anyhow::Result<Unlocked> {
+    for attempt in 1..=TRIES {
+        let typed;
+        let key = if let Some(key) = key {
+            key
+        } else {
+            typed = Key::Passphrase(ask(locked, ui)?);
+            &typed
+        };
+        match luks::unlock(live, device, name.to_string(), key) {
+            Ok(unlocked) => return Ok(unlocked),
+            Err(LuksError::Refused) if attempt < TRIES && matches!(key, Key::Passphrase(_)) => {
+                ui.note("the passphrase does not fit; mind the keyboard layout");
+            }
+            Err(error) => return Err(cannot_open(locked, error).into()),
+        }
+    }
+    Err(cannot_open(locked, LuksError::Refused).into())
+}
+
+fn cannot_open(locked: &Locked, error: LuksError) -> Failure {
+    let failure = Failure::new(format!("cannot unlock {}", locked.id), error.to_string());
+    match &error {
+        LuksError::Refused => failure.hint("change the keyboard layout", "loadkeys de"),
+        LuksError::Failed(text) if text.contains("device-mapper") => {
+            failure.hint("load the driver", "modprobe dm_crypt")
+        }
+        _ => failure,
+    }
+    .caused_by(error)
+}
+
+fn ask(locked: &Locked, ui: &Ui) -> anyhow::Result<Vec<u8>> {
+    let typed = ui.secret(&format!("Passphrase of {}", locked.id))?;
+    typed.map(String::into_bytes).ok_or_else(|| {
+        Failure::new(
+            format!("cannot ask for the passphrase of {}", locked.id),
+            "this is no terminal",
+        )
+        .hint(
+            "give it in a file",
+            format!("newroot scan --unlock {} --key-file FILE", locked.id),
+        )
+        .into()
+    })
+}
+
+fn read_key(path: &Path) -> anyhow::Result<Key> {
+    if path != Path::new("-") {
+        return Ok(Key::File(std::path::absolute(path)?));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(MOST_KEY + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_KEY {
+        let what = "cannot take the key from standard input";
+        return Err(Failure::new(what, "it is longer than 64 KiB").into());
+    }
+    Ok(Key::Passphrase(bytes))
+}
