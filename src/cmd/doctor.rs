@@ -54,9 +54,12 @@ fn of_directory(path: &HostPath, quick: bool) -> anyhow::Result<Judged> {
     let failed = |error: std::io::Error| target::no_directory(path, &error);
     let system = scan::directory(path).map_err(failed)?;
     if !system.facts.is_system() && system.facts.evidence.is_empty() {
-        let failure = Failure::new(format!("{path} is no installed system"), "nothing in it speaks for one")
-            .detail("looked for /etc, /bin, an os-release, a loader, an init, a package database")
-            .hint("see what is on the disks", "newroot scan");
+        let failure = Failure::new(
+            format!("{path} is no installed system"),
+            "nothing in it speaks for one",
+        )
+        .detail("looked for /etc, /bin, an os-release, a loader, an init, a package database")
+        .hint("see what is on the disks", "newroot scan");
         return Err(failure.into());
     }
     let tree = InRoot::open(path).map_err(failed)?;
@@ -95,7 +98,12 @@ fn look(tree: &dyn Tree, system: &System, quick: bool) -> Health {
     let entries = system.facts.fstab.entries.iter();
     let mount_points: Vec<RootPath> = entries
         .filter(|entry| !entry.is_optional() && entry.depth() > 1)
-        .filter(|entry| matches!(entry.purpose(), crate::probe::fstab::Purpose::Device | crate::probe::fstab::Purpose::Bind))
+        .filter(|entry| {
+            matches!(
+                entry.purpose(),
+                crate::probe::fstab::Purpose::Device | crate::probe::fstab::Purpose::Bind
+            )
+        })
         .map(|entry| entry.mount_point.clone())
         .collect();
     health::gather(Quest {
@@ -110,7 +118,9 @@ fn look(tree: &dyn Tree, system: &System, quick: bool) -> Health {
 fn judge(system: &System, inventory: &Inventory, health: &Health, disks: &disks::Disks) -> Report {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        .map_or(0, |since| {
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+        });
     doctor::examine(&Facts {
         system,
         inventory,
@@ -124,9 +134,15 @@ fn judge(system: &System, inventory: &Inventory, health: &Health, disks: &disks:
 fn not_one(found: &scan::Found, typed: Option<&OsStr>, choice: &Choice) -> Failure {
     match choice {
         Choice::Locked(index) => {
-            let id = found.locked.get(*index).map(|locked| locked.id.clone()).unwrap_or_default();
-            Failure::new(format!("{id} is locked"), "nobody can look into it")
-                .hint("unlock it first, then name what is inside", format!("newroot scan --unlock {id}"))
+            let id = found
+                .locked
+                .get(*index)
+                .map(|locked| locked.id.clone())
+                .unwrap_or_default();
+            Failure::new(format!("{id} is locked"), "nobody can look into it").hint(
+                "unlock it first, then name what is inside",
+                format!("newroot scan --unlock {id}"),
+            )
         }
         Choice::Several(systems, _) => {
             let first = systems.first().and_then(|index| found.systems.get(*index));
@@ -139,8 +155,13 @@ fn not_one(found: &scan::Found, typed: Option<&OsStr>, choice: &Choice) -> Failu
                 Some(typed) => format!("several systems fit \"{}\"", typed.to_string_lossy()),
                 None => "there are several systems".to_string(),
             };
-            Failure { what, why: "name one of them".into(), hints: Vec::new(), ..failure }
-                .hint("for instance", format!("newroot doctor {id}"))
+            Failure {
+                what,
+                why: "name one of them".into(),
+                hints: Vec::new(),
+                ..failure
+            }
+            .hint("for instance", format!("newroot doctor {id}"))
         }
         Choice::Nothing | Choice::System(_) => {
             let text = typed.map(|typed| typed.to_string_lossy().into_owned());
@@ -148,8 +169,11 @@ fn not_one(found: &scan::Found, typed: Option<&OsStr>, choice: &Choice) -> Failu
                 Some(text) => target::nothing_fits(found, &text),
                 None => {
                     let failure = target::nothing_fits(found, "");
-                    Failure { what: "no system to look at".into(), ..failure }
-                        .hint("the running system itself", "newroot doctor /")
+                    Failure {
+                        what: "no system to look at".into(),
+                        ..failure
+                    }
+                    .hint("the running system itself", "newroot doctor /")
                 }
             }
         }

@@ -23,8 +23,11 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     if !boot.alone.is_empty() && !boot.kernels.is_empty() {
         let names = boot.alone.iter().map(ToString::to_string);
         found.push(
-            Finding::note(Kind::InitramfsAlone, "there is an initramfs without its kernel. It takes room and does nothing.")
-                .seen(list(names, boot.alone.len())),
+            Finding::note(
+                Kind::InitramfsAlone,
+                "there is an initramfs without its kernel. It takes room and does nothing.",
+            )
+            .seen(list(names, boot.alone.len())),
         );
     }
     found
@@ -32,7 +35,11 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
 
 /// /boot on a filesystem that was not looked into says nothing about kernels.
 fn boot_is_unseen(facts: &Facts<'_>) -> bool {
-    let unseen = facts.system.unseen.iter().any(|(path, _)| path.to_string().starts_with("/boot"));
+    let unseen = facts
+        .system
+        .unseen
+        .iter()
+        .any(|(path, _)| path.to_string().starts_with("/boot"));
     let separate = facts.system.facts.fstab.at("/boot").is_some();
     unseen || separate && facts.health.boot.boot_empty
 }
@@ -41,11 +48,20 @@ fn no_kernel(facts: &Facts<'_>) -> Option<Finding> {
     if boot_is_unseen(facts) || facts.family() == Family::NixOs {
         return None;
     }
-    let version = facts.health.layout.modules.last().cloned().unwrap_or_default();
-    let mut finding = Finding::error(Kind::KernelMissing, "there is no kernel in /boot. It will not boot.")
-        .screen("error: file `/boot/vmlinuz-...' not found")
-        .file(format!("/boot/vmlinuz-{version}"))
-        .fix(fixes::kernel(facts.family(), &version));
+    let version = facts
+        .health
+        .layout
+        .modules
+        .last()
+        .cloned()
+        .unwrap_or_default();
+    let mut finding = Finding::error(
+        Kind::KernelMissing,
+        "there is no kernel in /boot. It will not boot.",
+    )
+    .screen("error: file `/boot/vmlinuz-...' not found")
+    .file(format!("/boot/vmlinuz-{version}"))
+    .fix(fixes::kernel(facts.family(), &version));
     if !version.is_empty() {
         let all = &facts.health.layout.modules;
         finding = finding.seen(format!(
@@ -62,7 +78,10 @@ fn image(facts: &Facts<'_>, kernel: &KernelFile) -> Option<Finding> {
     let why = kernel.bad.as_ref()?;
     let finding = Finding::error(
         Kind::KernelDamaged,
-        format!("the kernel {} is damaged. It does not start.", kernel.version),
+        format!(
+            "the kernel {} is damaged. It does not start.",
+            kernel.version
+        ),
     );
     Some(
         finding
@@ -78,20 +97,30 @@ fn started_by(facts: &Facts<'_>, kernel: &KernelFile) -> Option<String> {
     let name = kernel.path.file_name()?.to_str()?;
     facts.health.boot.configs.iter().find_map(|config| {
         let entry = config.entries.iter().find(|entry| {
-            let named = entry.kernel.as_deref().and_then(|path| path.rsplit('/').next());
+            let named = entry
+                .kernel
+                .as_deref()
+                .and_then(|path| path.rsplit('/').next());
             entry.default && named == Some(name)
         })?;
-        Some(format!("{}:{} starts this kernel by default", config.path, entry.line))
+        Some(format!(
+            "{}:{} starts this kernel by default",
+            config.path, entry.line
+        ))
     })
 }
 
 fn initramfs(facts: &Facts<'_>, kernel: &KernelFile) -> Option<Finding> {
-    const SCREEN: &str = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)";
+    const SCREEN: &str =
+        "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)";
     let fix = fixes::initramfs(facts.family(), &kernel.version);
     match &kernel.initramfs {
         Some((_, None)) => None,
         Some((path, Some(why))) => {
-            let what = format!("the initramfs of kernel {} is damaged. It will not boot.", kernel.version);
+            let what = format!(
+                "the initramfs of kernel {} is damaged. It will not boot.",
+                kernel.version
+            );
             let mut finding = Finding::error(Kind::InitramfsDamaged, what)
                 .seen(format!("{path}: {why}"))
                 .screen("Initramfs unpacking failed; then: VFS: Unable to mount root fs")
@@ -108,12 +137,18 @@ fn initramfs(facts: &Facts<'_>, kernel: &KernelFile) -> Option<Finding> {
             if !usual || kernel.rescue || facts.family() == Family::NixOs {
                 return None;
             }
-            let what = format!("kernel {} has no initramfs. It will not boot.", kernel.version);
+            let what = format!(
+                "kernel {} has no initramfs. It will not boot.",
+                kernel.version
+            );
             let seen = match &kernel.empty_initramfs {
                 Some(path) => format!("{}, but {path} is empty", kernel.path),
                 None => format!("{}, but no initramfs of this version in /boot", kernel.path),
             };
-            let mut finding = Finding::error(Kind::InitramfsMissing, what).seen(seen).screen(SCREEN).fix(fix);
+            let mut finding = Finding::error(Kind::InitramfsMissing, what)
+                .seen(seen)
+                .screen(SCREEN)
+                .fix(fix);
             finding.seen.extend(started_by(facts, kernel));
             Some(finding)
         }
@@ -132,10 +167,15 @@ fn modules(facts: &Facts<'_>, kernel: &KernelFile) -> Option<Finding> {
     }
     let family = facts.family();
     let fix = match kernel.modules {
-        Modules::NoIndex => fixes::Fix::default().inside(format!("depmod -a {}", fixes::word(&kernel.version))),
+        Modules::NoIndex => {
+            fixes::Fix::default().inside(format!("depmod -a {}", fixes::word(&kernel.version)))
+        }
         _ => fixes::kernel(family, &kernel.version),
     };
-    let what = format!("the modules of kernel {} are missing. Network, sound and most filesystems will not work.", kernel.version);
+    let what = format!(
+        "the modules of kernel {} are missing. Network, sound and most filesystems will not work.",
+        kernel.version
+    );
     Some(
         Finding::error(Kind::ModulesMissing, what)
             .seen(format!("/lib/modules/{} {why}", kernel.version))

@@ -34,8 +34,28 @@ impl Family {
     pub fn of(os: &OsRelease) -> Self {
         let table: [(Self, &[&str]); 8] = [
             (Self::NixOs, &["nixos"]),
-            (Self::Suse, &["opensuse", "suse", "sles", "opensuse-tumbleweed", "opensuse-leap"]),
-            (Self::Fedora, &["fedora", "rhel", "centos", "rocky", "almalinux", "ol", "amzn"]),
+            (
+                Self::Suse,
+                &[
+                    "opensuse",
+                    "suse",
+                    "sles",
+                    "opensuse-tumbleweed",
+                    "opensuse-leap",
+                ],
+            ),
+            (
+                Self::Fedora,
+                &[
+                    "fedora",
+                    "rhel",
+                    "centos",
+                    "rocky",
+                    "almalinux",
+                    "ol",
+                    "amzn",
+                ],
+            ),
             (Self::Debian, &["debian", "ubuntu"]),
             (Self::Arch, &["arch", "archlinux", "archarm", "manjaro"]),
             (Self::Alpine, &["alpine", "postmarketos"]),
@@ -126,26 +146,38 @@ impl Task {
 impl Fix {
     /// Only words.
     pub fn advice(text: impl Into<String>) -> Self {
-        Self { advice: Some(text.into()), ..Self::default() }
+        Self {
+            advice: Some(text.into()),
+            ..Self::default()
+        }
     }
 
     /// A task without commands yet.
     #[must_use]
     pub fn task(task: Task) -> Self {
-        Self { task: Some(task), ..Self::default() }
+        Self {
+            task: Some(task),
+            ..Self::default()
+        }
     }
 
     /// Adds a command that is typed in the system.
     #[must_use]
     pub fn inside(mut self, line: impl Into<String>) -> Self {
-        self.commands.push(Command { place: Where::Inside, line: line.into() });
+        self.commands.push(Command {
+            place: Where::Inside,
+            line: line.into(),
+        });
         self
     }
 
     /// Adds a command that is typed outside of it.
     #[must_use]
     pub fn outside(mut self, line: impl Into<String>) -> Self {
-        self.commands.push(Command { place: Where::Outside, line: line.into() });
+        self.commands.push(Command {
+            place: Where::Outside,
+            line: line.into(),
+        });
         self
     }
 
@@ -173,15 +205,21 @@ pub fn initramfs(family: Family, version: &str) -> Fix {
         Family::Suse => fix.inside(format!("dracut --force /boot/initrd-{v} {v}")),
         Family::Void => fix.inside(format!("dracut --force /boot/initramfs-{v}.img {v}")),
         Family::Arch => fix.inside("mkinitcpio -P"),
-        Family::Alpine => fix.inside(format!("mkinitfs -o /boot/initramfs-{v} \"$(ls /lib/modules | grep -- {v})\"")),
+        Family::Alpine => fix.inside(format!(
+            "mkinitfs -o /boot/initramfs-{v} \"$(ls /lib/modules | grep -- {v})\""
+        )),
         Family::Gentoo => fix.inside(format!("dracut --force --kver {v}")),
         Family::NixOs => nixos(fix),
-        Family::Other => fix.or(format!("build an initramfs for kernel {version} with this distribution's own tool")),
+        Family::Other => fix.or(format!(
+            "build an initramfs for kernel {version} with this distribution's own tool"
+        )),
     }
 }
 
 fn nixos(fix: Fix) -> Fix {
-    fix.inside("NIXOS_INSTALL_BOOTLOADER=1 /nix/var/nix/profiles/system/bin/switch-to-configuration boot")
+    fix.inside(
+        "NIXOS_INSTALL_BOOTLOADER=1 /nix/var/nix/profiles/system/bin/switch-to-configuration boot",
+    )
 }
 
 /// Installs one kernel again (4.6).
@@ -189,7 +227,9 @@ fn nixos(fix: Fix) -> Fix {
 pub fn kernel(family: Family, version: &str) -> Fix {
     let v = word(version);
     match family {
-        Family::Debian => Fix::default().inside(format!("apt-get install --reinstall linux-image-{v}")),
+        Family::Debian => {
+            Fix::default().inside(format!("apt-get install --reinstall linux-image-{v}"))
+        }
         Family::Fedora => Fix::default().inside("dnf reinstall kernel-core kernel-modules"),
         Family::Suse => Fix::default().inside("zypper install --force kernel-default"),
         Family::Arch => Fix::default().inside("pacman -S linux"),
@@ -265,7 +305,9 @@ pub fn systemd_boot() -> Fix {
 pub fn packages(family: Family) -> Fix {
     let fix = Fix::task(Task::Packages);
     match family {
-        Family::Debian => fix.inside("dpkg --configure -a").inside("apt-get -f install"),
+        Family::Debian => fix
+            .inside("dpkg --configure -a")
+            .inside("apt-get -f install"),
         Family::Fedora => fix.inside("dnf distro-sync").or("after a look at: rpm -Va"),
         Family::Suse => fix.inside("zypper verify"),
         Family::Arch => fix.inside("pacman -Syu").or("after a look at: pacman -Qkk"),
@@ -319,7 +361,9 @@ pub fn reinstall_from_outside(family: Family, package: &str) -> Fix {
     let fix = Fix::task(Task::Libraries);
     match family {
         Family::Debian => fix
-            .outside(format!("(cd /tmp && apt-get download {p} && dpkg-deb -x {p}_*.deb \"$ROOT\")"))
+            .outside(format!(
+                "(cd /tmp && apt-get download {p} && dpkg-deb -x {p}_*.deb \"$ROOT\")"
+            ))
             .or("from a live system of the same release and architecture"),
         Family::Fedora => fix
             .outside(format!("dnf --installroot=\"$ROOT\" reinstall {p}"))
@@ -329,7 +373,9 @@ pub fn reinstall_from_outside(family: Family, package: &str) -> Fix {
             .outside(format!("pacman --sysroot \"$ROOT\" -S {p}"))
             .or("or unpack it from $ROOT/var/cache/pacman/pkg"),
         Family::Alpine => fix.outside(format!("apk --root \"$ROOT\" fix --reinstall {p}")),
-        _ => fix.or(format!("unpack the files of {package} from another system of the same release")),
+        _ => fix.or(format!(
+            "unpack the files of {package} from another system of the same release"
+        )),
     }
 }
 
@@ -356,7 +402,9 @@ pub fn fsck(fs_type: &str) -> Fix {
 pub fn password(family: Family) -> Fix {
     let fix = Fix::task(Task::Password).inside("passwd root");
     match family {
-        Family::Fedora | Family::Suse => fix.inside("restorecon -v /etc/shadow || touch /.autorelabel"),
+        Family::Fedora | Family::Suse => {
+            fix.inside("restorecon -v /etc/shadow || touch /.autorelabel")
+        }
         _ => fix,
     }
 }
@@ -370,7 +418,8 @@ pub fn relabel() -> Fix {
 /// Finds what fills a filesystem, then the family's caches.
 #[must_use]
 pub fn space(family: Family, mount_point: &str) -> Fix {
-    let fix = Fix::task(Task::Space).inside(format!("du -xhd2 {} | sort -h | tail", word(mount_point)));
+    let fix =
+        Fix::task(Task::Space).inside(format!("du -xhd2 {} | sort -h | tail", word(mount_point)));
     if mount_point.starts_with("/boot") {
         return match family {
             Family::Debian => fix.inside("apt-get autoremove --purge"),
@@ -408,7 +457,10 @@ mod tests {
             (os("debian", &[]), Family::Debian),
             (os("ubuntu", &["debian"]), Family::Debian),
             (os("rocky", &["rhel", "centos", "fedora"]), Family::Fedora),
-            (os("opensuse-tumbleweed", &["opensuse", "suse"]), Family::Suse),
+            (
+                os("opensuse-tumbleweed", &["opensuse", "suse"]),
+                Family::Suse,
+            ),
             (os("endeavouros", &["arch"]), Family::Arch),
             (os("alpine", &[]), Family::Alpine),
             (os("slackware", &[]), Family::Other),
@@ -427,7 +479,11 @@ mod tests {
     #[test]
     fn fedora_never_gets_grub2_install_on_uefi() {
         let fix = grub_uefi(Family::Fedora, "fedora", "/boot/efi");
-        assert!(fix.commands.iter().all(|it| !it.line.contains("grub2-install")));
+        assert!(
+            fix.commands
+                .iter()
+                .all(|it| !it.line.contains("grub2-install"))
+        );
     }
 
     #[test]

@@ -71,7 +71,9 @@ fn by_package(findings: &mut Vec<Finding>) {
         match cause {
             Some(cause) if finding.kind == Kind::PackageFiles => {
                 let names = finding.seen.first().cloned().unwrap_or_default();
-                cause.seen.push(format!("{} {names}", finding.what.replace('.', ":")));
+                cause
+                    .seen
+                    .push(format!("{} {names}", finding.what.replace('.', ":")));
             }
             Some(cause) => cause.seen.push(finding.what),
             None => kept.push(finding),
@@ -89,13 +91,23 @@ fn by_file(findings: &mut Vec<Finding>) {
         .collect();
     findings.retain(|it| {
         it.kind != Kind::PackageFiles
-            || !it.files.iter().any(|file| named.iter().any(|path| file == path || file.starts_with(&format!("{path}/"))))
+            || !it.files.iter().any(|file| {
+                named
+                    .iter()
+                    .any(|path| file == path || file.starts_with(&format!("{path}/")))
+            })
     });
 }
 
 fn by_preload(findings: &mut Vec<Finding>) {
-    let missing: Vec<String> = findings.iter().filter(|it| it.kind == Kind::Preload).flat_map(|it| it.files.clone()).collect();
-    findings.retain(|it| it.kind != Kind::LibraryMissing || !it.files.iter().any(|file| missing.contains(file)));
+    let missing: Vec<String> = findings
+        .iter()
+        .filter(|it| it.kind == Kind::Preload)
+        .flat_map(|it| it.files.clone())
+        .collect();
+    findings.retain(|it| {
+        it.kind != Kind::LibraryMissing || !it.files.iter().any(|file| missing.contains(file))
+    });
 }
 
 /// A kernel that is damaged or gone explains what the menu misses, and an initramfs without it.
@@ -106,26 +118,50 @@ fn by_kernel(findings: &mut Vec<Finding>) {
     }
     let initramfs: Vec<String> = findings
         .iter()
-        .filter(|it| matches!(it.kind, Kind::InitramfsMissing | Kind::InitramfsDamaged | Kind::KernelDamaged))
+        .filter(|it| {
+            matches!(
+                it.kind,
+                Kind::InitramfsMissing | Kind::InitramfsDamaged | Kind::KernelDamaged
+            )
+        })
         .flat_map(|it| it.seen.clone())
         .collect();
     if !initramfs.is_empty() {
         // The menu names the file that is missing: the same trouble again.
-        findings.retain(|it| it.kind != Kind::LoaderConfigFile || !it.seen.iter().all(|line| line.contains("initr")));
+        findings.retain(|it| {
+            it.kind != Kind::LoaderConfigFile || !it.seen.iter().all(|line| line.contains("initr"))
+        });
     }
     if has(findings, Kind::LoaderConfigFile) {
         findings.retain(|it| it.kind != Kind::InitramfsAlone);
     }
     if has(findings, Kind::LoaderDamaged) {
-        findings.retain(|it| it.kind != Kind::LoaderConfigMissing || it.severity != Severity::Error);
+        findings
+            .retain(|it| it.kind != Kind::LoaderConfigMissing || it.severity != Severity::Error);
     }
 }
 
 /// fstab and the boot loader that name the same wrong device; the journal that says so.
-fn by_device(findings: &mut Vec<Finding>) {
-    let missing: Vec<String> = findings.iter().filter(|it| it.kind == Kind::FstabDevice).map(|it| it.what.split_whitespace().next().unwrap_or_default().to_string()).collect();
-    for finding in findings.iter_mut().filter(|it| it.kind == Kind::EmergencyMode) {
-        if missing.iter().any(|path| finding.seen.iter().any(|line| line.contains(path.as_str()))) {
+fn by_device(findings: &mut [Finding]) {
+    let missing: Vec<String> = findings
+        .iter()
+        .filter(|it| it.kind == Kind::FstabDevice)
+        .map(|it| {
+            it.what
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_string()
+        })
+        .collect();
+    for finding in findings
+        .iter_mut()
+        .filter(|it| it.kind == Kind::EmergencyMode)
+    {
+        if missing
+            .iter()
+            .any(|path| finding.seen.iter().any(|line| line.contains(path.as_str())))
+        {
             finding.severity = Severity::Note;
         }
     }
@@ -134,12 +170,22 @@ fn by_device(findings: &mut Vec<Finding>) {
 
 /// root's shell is /bin/sh, or the program that it leads to.
 fn by_shell(findings: &mut Vec<Finding>) {
-    let broken = findings.iter().any(|it| matches!(it.kind, Kind::Shell | Kind::LoaderMissing));
-    let shell: Vec<String> = findings.iter().filter(|it| it.kind == Kind::Shell).flat_map(|it| it.files.clone()).collect();
+    let broken = findings
+        .iter()
+        .any(|it| matches!(it.kind, Kind::Shell | Kind::LoaderMissing));
+    let shell: Vec<String> = findings
+        .iter()
+        .filter(|it| it.kind == Kind::Shell)
+        .flat_map(|it| it.files.clone())
+        .collect();
     findings.retain(|it| {
         let is_shell = it.files.iter().any(|file| shell.contains(file));
-        !(broken && it.kind == Kind::RootShell && (is_shell || it.files.iter().any(|file| file == "/bin/sh")))
+        !(broken
+            && it.kind == Kind::RootShell
+            && (is_shell || it.files.iter().any(|file| file == "/bin/sh")))
             && !(it.kind == Kind::ProgramDamaged && is_shell)
     });
-    findings.retain(|it| it.kind != Kind::PackageFiles || !it.files.iter().any(|file| shell.contains(file)));
+    findings.retain(|it| {
+        it.kind != Kind::PackageFiles || !it.files.iter().any(|file| shell.contains(file))
+    });
 }

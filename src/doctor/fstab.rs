@@ -9,15 +9,55 @@ use crate::probe::system::Want;
 
 /// Types that mount(8) or the kernel knows; another word is a mistake or a helper's.
 const TYPES: &[&str] = &[
-    "auto", "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "vfat", "msdos", "exfat", "ntfs",
-    "ntfs3", "ntfs-3g", "lowntfs-3g", "iso9660", "udf", "squashfs", "erofs", "zfs", "bcachefs", "nilfs2", "hfsplus",
-    "hfs", "minix", "romfs", "ubifs", "jffs2", "swap", "none", "bind", "ecryptfs", "apfs", "affs", "ufs", "cramfs",
-    "fuseblk", "gfs2", "ocfs2", "reiser4",
+    "auto",
+    "ext2",
+    "ext3",
+    "ext4",
+    "xfs",
+    "btrfs",
+    "f2fs",
+    "jfs",
+    "reiserfs",
+    "vfat",
+    "msdos",
+    "exfat",
+    "ntfs",
+    "ntfs3",
+    "ntfs-3g",
+    "lowntfs-3g",
+    "iso9660",
+    "udf",
+    "squashfs",
+    "erofs",
+    "zfs",
+    "bcachefs",
+    "nilfs2",
+    "hfsplus",
+    "hfs",
+    "minix",
+    "romfs",
+    "ubifs",
+    "jffs2",
+    "swap",
+    "none",
+    "bind",
+    "ecryptfs",
+    "apfs",
+    "affs",
+    "ufs",
+    "cramfs",
+    "fuseblk",
+    "gfs2",
+    "ocfs2",
+    "reiser4",
 ];
 const SCREEN: &str = "You are in emergency mode. After logging in, type \"journalctl -xb\"";
 
 fn repair(text: impl Into<String>) -> Fix {
-    Fix::task(Task::Fstab).inside("editor /etc/fstab").inside("findmnt --verify").or(text)
+    Fix::task(Task::Fstab)
+        .inside("editor /etc/fstab")
+        .inside("findmnt --verify")
+        .or(text)
 }
 
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
@@ -25,9 +65,15 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for problem in &fstab.problems {
         found.push(
-            Finding::error(Kind::FstabSyntax, format!("line {} of fstab cannot be understood. What it was meant to mount is missing.", problem.line))
-                .seen(format!("/etc/fstab:{}: {}", problem.line, problem.what))
-                .fix(repair("correct or comment out that line")),
+            Finding::error(
+                Kind::FstabSyntax,
+                format!(
+                    "line {} of fstab cannot be understood. What it was meant to mount is missing.",
+                    problem.line
+                ),
+            )
+            .seen(format!("/etc/fstab:{}: {}", problem.line, problem.what))
+            .fix(repair("correct or comment out that line")),
         );
     }
     for entry in &fstab.entries {
@@ -45,20 +91,33 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
 
 /// `UID=…` or `sda2`: looks like a device and is none.
 fn syntax(entry: &Entry) -> Option<Finding> {
-    const NO_DEVICE: &[&str] = &["tmpfs", "proc", "sysfs", "devpts", "overlay", "none", "zfs", "fuse", "ecryptfs"];
+    const NO_DEVICE: &[&str] = &[
+        "tmpfs", "proc", "sysfs", "devpts", "overlay", "none", "zfs", "fuse", "ecryptfs",
+    ];
     let Spec::Virtual(name) = &entry.spec else {
         return None;
     };
-    let disk = TYPES.contains(&entry.fs_type.as_str()) && !NO_DEVICE.contains(&entry.fs_type.as_str());
+    let disk =
+        TYPES.contains(&entry.fs_type.as_str()) && !NO_DEVICE.contains(&entry.fs_type.as_str());
     let bound = entry.has("bind") || entry.has("rbind");
     if !disk || bound || entry.fs_type == "swap" && name == "none" {
         return None;
     }
     Some(
-        Finding::error(Kind::FstabSyntax, format!("line {} of fstab names \"{name}\", which is no device. {}", entry.line, consequence(entry.is_optional(), &entry.mount_point.to_string())))
-            .seen(format!("/etc/fstab:{}: a device is UUID=, LABEL=, PARTUUID=, PARTLABEL= or a path", entry.line))
-            .screen(SCREEN)
-            .fix(repair("correct the first field of that line")),
+        Finding::error(
+            Kind::FstabSyntax,
+            format!(
+                "line {} of fstab names \"{name}\", which is no device. {}",
+                entry.line,
+                consequence(entry.is_optional(), &entry.mount_point.to_string())
+            ),
+        )
+        .seen(format!(
+            "/etc/fstab:{}: a device is UUID=, LABEL=, PARTUUID=, PARTLABEL= or a path",
+            entry.line
+        ))
+        .screen(SCREEN)
+        .fix(repair("correct the first field of that line")),
     )
 }
 
@@ -76,7 +135,11 @@ fn fs_type(facts: &Facts<'_>, entry: &Entry) -> Option<Finding> {
     }
     let word = entry.fs_type.as_str();
     let is_known = word.split(',').all(|word| TYPES.contains(&word)) || word.starts_with("fuse.");
-    let severity = if entry.is_optional() { Severity::Warning } else { Severity::Error };
+    let severity = if entry.is_optional() {
+        Severity::Warning
+    } else {
+        Severity::Error
+    };
     let end = consequence(entry.is_optional(), &entry.mount_point.to_string());
     if !is_known {
         return Some(
@@ -86,29 +149,58 @@ fn fs_type(facts: &Facts<'_>, entry: &Entry) -> Option<Finding> {
                 .fix(repair("correct the third field of that line")),
         );
     }
-    let want = facts.system.wants.iter().find(|want| want.line == entry.line)?;
+    let want = facts
+        .system
+        .wants
+        .iter()
+        .find(|want| want.line == entry.line)?;
     let Found::Here(index) = want.found else {
         return None;
     };
     let real = facts.inventory.volumes.get(index)?.superblock.kind.as_str();
     let alike = |word: &str| {
-        word == "auto" || word == real
-            || matches!((word, real), ("ext2" | "ext3" | "ext4", "ext2" | "ext3" | "ext4") | ("msdos", "vfat") | ("ntfs3" | "ntfs-3g" | "lowntfs-3g" | "fuseblk", "ntfs") | ("swap", "swsuspend"))
+        word == "auto"
+            || word == real
+            || matches!(
+                (word, real),
+                ("ext2" | "ext3" | "ext4", "ext2" | "ext3" | "ext4")
+                    | ("msdos", "vfat")
+                    | ("ntfs3" | "ntfs-3g" | "lowntfs-3g" | "fuseblk", "ntfs")
+                    | ("swap", "swsuspend")
+            )
     };
     // ext4 reads its predecessors; ext2 does not read its successors, but that driver does.
     if real.is_empty() || word.split(',').any(alike) {
         return None;
     }
     Some(
-        Finding::new(severity, Kind::FstabType, format!("line {} of fstab wants {word} for {}, which is {real}. {end}", entry.line, entry.mount_point))
-            .seen(format!("/etc/fstab:{}; {} holds {real}", entry.line, name(facts, index)))
-            .screen(SCREEN)
-            .fix(repair(format!("write {real} into the third field of that line"))),
+        Finding::new(
+            severity,
+            Kind::FstabType,
+            format!(
+                "line {} of fstab wants {word} for {}, which is {real}. {end}",
+                entry.line, entry.mount_point
+            ),
+        )
+        .seen(format!(
+            "/etc/fstab:{}; {} holds {real}",
+            entry.line,
+            name(facts, index)
+        ))
+        .screen(SCREEN)
+        .fix(repair(format!(
+            "write {real} into the third field of that line"
+        ))),
     )
 }
 
 fn name(facts: &Facts<'_>, index: usize) -> String {
-    facts.inventory.volumes.get(index).map(|volume| volume.name.clone()).unwrap_or_default()
+    facts
+        .inventory
+        .volumes
+        .get(index)
+        .map(|volume| volume.name.clone())
+        .unwrap_or_default()
 }
 
 /// As fstab has it.
@@ -128,37 +220,88 @@ fn device(facts: &Facts<'_>, want: &Want) -> Option<Finding> {
     if !facts.disks.known {
         return None;
     }
-    let entry = facts.system.facts.fstab.entries.iter().find(|entry| entry.line == want.line)?;
+    let entry = facts
+        .system
+        .facts
+        .fstab
+        .entries
+        .iter()
+        .find(|entry| entry.line == want.line)?;
     let swap = entry.purpose() == Purpose::Swap;
-    let place = if swap { "swap".to_string() } else { want.mount_point.to_string() };
+    let place = if swap {
+        "swap".to_string()
+    } else {
+        want.mount_point.to_string()
+    };
     match want.found {
         Found::Missing | Found::Unreliable(None) => {}
         Found::Unreliable(Some(index)) => {
             return Some(
-                Finding::note(Kind::FstabName, format!("fstab names the device of {place} by a number that changes: {}.", spec(&want.spec)))
-                    .seen(format!("/etc/fstab:{}; {} has that name now", want.line, name(facts, index))),
+                Finding::note(
+                    Kind::FstabName,
+                    format!(
+                        "fstab names the device of {place} by a number that changes: {}.",
+                        spec(&want.spec)
+                    ),
+                )
+                .seen(format!(
+                    "/etc/fstab:{}; {} has that name now",
+                    want.line,
+                    name(facts, index)
+                )),
             );
         }
         Found::Here(_) | Found::Locked(_) => return None,
     }
     // Opened with a new key at every boot: it is never there before.
-    let volatile = facts.system.facts.crypttab.iter().any(|it| it.is_volatile() && spec(&want.spec).ends_with(&format!("/{}", it.name)));
+    let volatile = facts
+        .system
+        .facts
+        .crypttab
+        .iter()
+        .any(|it| it.is_volatile() && spec(&want.spec).ends_with(&format!("/{}", it.name)));
     // An LVM or array that nobody put together is no missing device; the scan says what is apart.
     let mapper = matches!(&want.spec, Spec::Device(path) if path.starts_with("/dev/mapper") || path.starts_with("/dev/md"));
-    if volatile || mapper && facts.inventory.volumes.iter().any(|volume| volume.superblock.usage == "raid") {
+    if volatile
+        || mapper
+            && facts
+                .inventory
+                .volumes
+                .iter()
+                .any(|volume| volume.superblock.usage == "raid")
+    {
         return None;
     }
     let (severity, what) = match (want.optional, swap) {
-        (true, _) => (Severity::Note, format!("{place} has no device; fstab allows that.")),
-        (false, true) => (Severity::Warning, "a swap area has no device. Booting waits for it, 90 seconds as a rule.".to_string()),
-        (false, false) => (Severity::Error, format!("{place} has no device. Boot stops in emergency mode.")),
+        (true, _) => (
+            Severity::Note,
+            format!("{place} has no device; fstab allows that."),
+        ),
+        (false, true) => (
+            Severity::Warning,
+            "a swap area has no device. Booting waits for it, 90 seconds as a rule.".to_string(),
+        ),
+        (false, false) => (
+            Severity::Error,
+            format!("{place} has no device. Boot stops in emergency mode."),
+        ),
     };
     let nofail = if want.optional { "" } else { ", no nofail" };
     let mut finding = Finding::new(severity, Kind::FstabDevice, what)
-        .seen(format!("/etc/fstab:{} wants {}{nofail}", want.line, spec(&want.spec)))
-        .fix(Fix::task(Task::Fstab).inside(format!("sed -i '{}s/^/#/' /etc/fstab", want.line)).or("plug the disk in; or comment the line out:"));
+        .seen(format!(
+            "/etc/fstab:{} wants {}{nofail}",
+            want.line,
+            spec(&want.spec)
+        ))
+        .fix(
+            Fix::task(Task::Fstab)
+                .inside(format!("sed -i '{}s/^/#/' /etc/fstab", want.line))
+                .or("plug the disk in; or comment the line out:"),
+        );
     if !want.optional {
-        finding = finding.screen(format!("A start job is running for /dev/disk/by-uuid/...; then: {SCREEN}"));
+        finding = finding.screen(format!(
+            "A start job is running for /dev/disk/by-uuid/...; then: {SCREEN}"
+        ));
     }
     Some(finding)
 }
@@ -167,11 +310,16 @@ fn duplicates(entries: &[Entry]) -> Vec<Finding> {
     let mut found = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let path = entry.mount_point.normalized();
-        if matches!(entry.purpose(), Purpose::Swap) || path.as_bytes() == b"/none" || entry.has("noauto") {
+        if matches!(entry.purpose(), Purpose::Swap)
+            || path.as_bytes() == b"/none"
+            || entry.has("noauto")
+        {
             continue;
         }
         let earlier = entries.iter().take(index).find(|other| {
-            other.purpose() != Purpose::Swap && !other.has("noauto") && other.mount_point.normalized() == path
+            other.purpose() != Purpose::Swap
+                && !other.has("noauto")
+                && other.mount_point.normalized() == path
         });
         if let Some(earlier) = earlier {
             found.push(
@@ -188,11 +336,22 @@ fn duplicates(entries: &[Entry]) -> Vec<Finding> {
 fn mount_points(facts: &Facts<'_>) -> Vec<Finding> {
     let systemd = facts.health.layout.systemd;
     let missing = facts.health.no_mount_point.iter().map(|path| {
-        let line = facts.system.facts.fstab.at(&path.to_string()).map_or(0, |entry| entry.line);
+        let line = facts
+            .system
+            .facts
+            .fstab
+            .at(&path.to_string())
+            .map_or(0, |entry| entry.line);
         let (severity, what) = if systemd {
-            (Severity::Note, format!("the mount point {path} is missing; systemd makes it."))
+            (
+                Severity::Note,
+                format!("the mount point {path} is missing; systemd makes it."),
+            )
         } else {
-            (Severity::Error, format!("the mount point {path} is missing. It is not mounted."))
+            (
+                Severity::Error,
+                format!("the mount point {path} is missing. It is not mounted."),
+            )
         };
         Finding::new(severity, Kind::FstabMountPoint, what)
             .seen(format!("/etc/fstab:{line}; {path} is not there"))
@@ -207,7 +366,13 @@ fn root(facts: &Facts<'_>) -> Option<Finding> {
     if fstab.at("/").is_some() || !facts.boots() || facts.system.facts.score() < ENOUGH {
         return None;
     }
-    let by_kernel = facts.health.boot.configs.iter().flat_map(|it| &it.entries).any(|entry| entry.root().is_some() || entry.options.contains("ostree="));
+    let by_kernel = facts
+        .health
+        .boot
+        .configs
+        .iter()
+        .flat_map(|it| &it.entries)
+        .any(|entry| entry.root().is_some() || entry.options.contains("ostree="));
     let what = if fstab.entries.is_empty() {
         "fstab is missing or names nothing."
     } else {
@@ -218,14 +383,19 @@ fn root(facts: &Facts<'_>) -> Option<Finding> {
     let finding = if by_kernel && !fstab.entries.is_empty() {
         Finding::note(Kind::FstabRoot, what)
     } else if by_kernel {
-        Finding::warning(Kind::FstabRoot, format!("{what} The root stays read-only, and nothing else is mounted."))
+        Finding::warning(
+            Kind::FstabRoot,
+            format!("{what} The root stays read-only, and nothing else is mounted."),
+        )
     } else {
         Finding::note(Kind::FstabRoot, what)
     };
     Some(
-        finding
-            .seen("/etc/fstab has no line for /")
-            .fix(Fix::task(Task::Fstab).outside("genfstab -U \"$ROOT\"").or("write what it prints into /etc/fstab")),
+        finding.seen("/etc/fstab has no line for /").fix(
+            Fix::task(Task::Fstab)
+                .outside("genfstab -U \"$ROOT\"")
+                .or("write what it prints into /etc/fstab"),
+        ),
     )
 }
 
@@ -237,11 +407,19 @@ pub(super) fn crypttab(facts: &Facts<'_>) -> Vec<Finding> {
         let has = |word: &str| entry.options.iter().any(|option| option == word);
         let optional = has("nofail") || has("noauto");
         let there = match entry.uuid() {
-            Some(uuid) if facts.disks.known => facts.inventory.volumes.iter().any(|volume| volume.superblock.uuid.eq_ignore_ascii_case(uuid)),
+            Some(uuid) if facts.disks.known => facts
+                .inventory
+                .volumes
+                .iter()
+                .any(|volume| volume.superblock.uuid.eq_ignore_ascii_case(uuid)),
             _ => true,
         };
         if !there {
-            let severity = if optional { Severity::Note } else { Severity::Error };
+            let severity = if optional {
+                Severity::Note
+            } else {
+                Severity::Error
+            };
             found.push(
                 Finding::new(severity, Kind::Crypttab, format!("the encrypted device of {} is not there. What is mounted from it is missing.", entry.name))
                     .seen(format!("/etc/crypttab:{} wants {}", entry.line, entry.device))
@@ -251,18 +429,43 @@ pub(super) fn crypttab(facts: &Facts<'_>) -> Vec<Finding> {
         }
     }
     // A name that fstab wants and crypttab gives to nobody.
-    for entry in own.fstab.entries.iter().filter(|entry| !entry.is_optional()) {
+    for entry in own
+        .fstab
+        .entries
+        .iter()
+        .filter(|entry| !entry.is_optional())
+    {
         let Spec::Device(path) = &entry.spec else {
             continue;
         };
-        let Some(name) = path.to_str().and_then(|path| path.strip_prefix("/dev/mapper/")) else {
+        let Some(name) = path
+            .to_str()
+            .and_then(|path| path.strip_prefix("/dev/mapper/"))
+        else {
             continue;
         };
-        let looks_encrypted = name.ends_with("_crypt") || name.starts_with("luks-") || name.starts_with("crypt");
+        let looks_encrypted =
+            name.ends_with("_crypt") || name.starts_with("luks-") || name.starts_with("crypt");
         let known = own.crypttab.iter().any(|it| it.name == name);
-        let logical = crate::probe::inventory::split_mapper(name).is_some() && !name.starts_with("luks-");
-        let open = facts.disks.known && facts.system.wants.iter().any(|want| want.line == entry.line && matches!(want.found, Found::Here(_)));
-        let by_kernel = facts.health.boot.configs.iter().flat_map(|it| &it.entries).any(|it| it.options.contains(name) || it.options.contains("rd.luks") || it.options.contains("cryptdevice="));
+        let logical =
+            crate::probe::inventory::split_mapper(name).is_some() && !name.starts_with("luks-");
+        let open = facts.disks.known
+            && facts
+                .system
+                .wants
+                .iter()
+                .any(|want| want.line == entry.line && matches!(want.found, Found::Here(_)));
+        let by_kernel = facts
+            .health
+            .boot
+            .configs
+            .iter()
+            .flat_map(|it| &it.entries)
+            .any(|it| {
+                it.options.contains(name)
+                    || it.options.contains("rd.luks")
+                    || it.options.contains("cryptdevice=")
+            });
         if looks_encrypted && !known && !logical && !open && !by_kernel {
             found.push(
                 Finding::error(Kind::Crypttab, format!("fstab wants /dev/mapper/{name}, and crypttab opens nothing of that name. Boot stops in emergency mode."))

@@ -22,11 +22,21 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
         }
         found.push(finding);
     }
-    let read_only: Vec<&Line> = log.errors.iter().filter(|line| is_kernel(line) && is_damage(&line.message)).collect();
+    let read_only: Vec<&Line> = log
+        .errors
+        .iter()
+        .filter(|line| is_kernel(line) && is_damage(&line.message))
+        .collect();
     if let Some(last) = read_only.last() {
-        let mut finding = Finding::error(Kind::ReadOnly, "the kernel found a damaged filesystem or disk during the last boot.")
-            .screen(last.message.clone())
-            .fix(Fix::task(Task::Fsck).or("check the filesystem unmounted; look at the disk with: smartctl -a"));
+        let mut finding = Finding::error(
+            Kind::ReadOnly,
+            "the kernel found a damaged filesystem or disk during the last boot.",
+        )
+        .screen(last.message.clone())
+        .fix(
+            Fix::task(Task::Fsck)
+                .or("check the filesystem unmounted; look at the disk with: smartctl -a"),
+        );
         for line in read_only.iter().take(SHOWN) {
             finding = finding.seen(quote(line));
         }
@@ -35,14 +45,23 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     let pstore = &facts.health.state.pstore;
     if !pstore.is_empty() {
         found.push(
-            Finding::warning(Kind::Panic, "the kernel crashed, and its last words were kept.")
-                .seen(list(pstore.iter().take(SHOWN).map(ToString::to_string), pstore.len()))
-                .fix(Fix::advice("read them; delete them when they are explained")),
+            Finding::warning(
+                Kind::Panic,
+                "the kernel crashed, and its last words were kept.",
+            )
+            .seen(list(
+                pstore.iter().take(SHOWN).map(ToString::to_string),
+                pstore.len(),
+            ))
+            .fix(Fix::advice(
+                "read them; delete them when they are explained",
+            )),
         );
     }
     let units: Vec<&Line> = log.errors.iter().filter(|line| failed(line)).collect();
     if !units.is_empty() && log.emergency.is_none() {
-        let mut finding = Finding::note(Kind::FailedUnits, "units failed in the last boot.").seen(ended);
+        let mut finding =
+            Finding::note(Kind::FailedUnits, "units failed in the last boot.").seen(ended);
         for line in units.iter().rev().take(SHOWN) {
             finding = finding.seen(quote(line));
         }
@@ -50,7 +69,8 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     }
     let others: Vec<&Line> = log.errors.iter().filter(|line| !failed(line)).collect();
     if !others.is_empty() && read_only.is_empty() {
-        let mut finding = Finding::note(Kind::LastBootErrors, "the last boot's journal has errors.");
+        let mut finding =
+            Finding::note(Kind::LastBootErrors, "the last boot's journal has errors.");
         for line in others.iter().rev().take(SHOWN) {
             finding = finding.seen(quote(line));
         }
@@ -65,15 +85,32 @@ fn is_kernel(line: &Line) -> bool {
 
 fn is_damage(message: &str) -> bool {
     const WORDS: &[&str] = &[
-        "Remounting filesystem read-only", "EXT4-fs error", "I/O error, dev", "Buffer I/O error", "forced readonly",
-        "XFS (", "Corruption", "critical medium error", "BTRFS error", "BTRFS critical",
+        "Remounting filesystem read-only",
+        "EXT4-fs error",
+        "I/O error, dev",
+        "Buffer I/O error",
+        "forced readonly",
+        "XFS (",
+        "Corruption",
+        "critical medium error",
+        "BTRFS error",
+        "BTRFS critical",
     ];
-    WORDS.iter().any(|word| message.contains(word)) && (!message.contains("XFS (") || message.contains("orruption"))
+    WORDS.iter().any(|word| message.contains(word))
+        && (!message.contains("XFS (") || message.contains("orruption"))
 }
 
 fn failed(line: &Line) -> bool {
     line.source == "systemd"
-        && ["Failed to start", "Failed to mount", "Dependency failed", "Timed out waiting for", "Failed to activate"].iter().any(|word| line.message.contains(word))
+        && [
+            "Failed to start",
+            "Failed to mount",
+            "Dependency failed",
+            "Timed out waiting for",
+            "Failed to activate",
+        ]
+        .iter()
+        .any(|word| line.message.contains(word))
 }
 
 pub(super) fn quote(line: &Line) -> String {

@@ -19,7 +19,9 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
             Finding::error(Kind::UsrEmpty, "/usr is empty. Nothing can run.")
                 .seen("/usr is there and holds nothing; fstab names no filesystem for it")
                 .screen("run-init: can't execute '/sbin/init': No such file or directory")
-                .fix(Fix::advice("restore /usr from a backup, or add its filesystem to /etc/fstab")),
+                .fix(Fix::advice(
+                    "restore /usr from a backup, or add its filesystem to /etc/fstab",
+                )),
         );
         return found;
     }
@@ -54,9 +56,15 @@ fn merged(facts: &Facts<'_>) -> Option<Finding> {
         .map(|(path, is)| (*path, is))
         .collect();
     let (first, _) = broken.first()?;
-    let names = list(broken.iter().map(|(path, _)| (*path).to_string()), broken.len());
+    let names = list(
+        broken.iter().map(|(path, _)| (*path).to_string()),
+        broken.len(),
+    );
     let what = if broken.len() == 1 {
-        format!("{names} is no link to {} any more. Programs are not found.", usr(first))
+        format!(
+            "{names} is no link to {} any more. Programs are not found.",
+            usr(first)
+        )
     } else {
         format!("{names} are no links into /usr any more. Programs are not found.")
     };
@@ -66,7 +74,10 @@ fn merged(facts: &Facts<'_>) -> Option<Finding> {
     for (path, is) in broken {
         finding = finding.seen(match is {
             Is::Absent => format!("{path} is missing; {} is there", usr(path)),
-            Is::Link(target, _) => format!("{path} leads to {}, where no directory is", target.display()),
+            Is::Link(target, _) => format!(
+                "{path} leads to {}, where no directory is",
+                target.display()
+            ),
             Is::Thing(_) => format!("{path} is neither a link nor a directory"),
             Is::Unreadable(errno) => format!("{path} cannot be looked at (errno {errno})"),
         });
@@ -83,7 +94,12 @@ fn usr(path: &str) -> String {
 fn directories(facts: &Facts<'_>) -> Option<Finding> {
     let layout = &facts.health.layout;
     // systemd and initramfs make /root, /tmp and /var where they are missing; not these.
-    let needed = |path: &str| matches!(path, "/dev" | "/proc" | "/sys" | "/run" | "/etc" | "/var" | "/tmp");
+    let needed = |path: &str| {
+        matches!(
+            path,
+            "/dev" | "/proc" | "/sys" | "/run" | "/etc" | "/var" | "/tmp"
+        )
+    };
     let missing: Vec<&str> = layout
         .directories
         .iter()
@@ -98,12 +114,19 @@ fn directories(facts: &Facts<'_>) -> Option<Finding> {
     let fix = missing.iter().fold(Fix::default(), |fix, path| {
         fix.outside(format!("install -d -m {} \"$ROOT{path}\"", mode(path)))
     });
-    let verb = if missing.len() == 1 { "is no directory" } else { "are no directories" };
+    let verb = if missing.len() == 1 {
+        "is no directory"
+    } else {
+        "are no directories"
+    };
     Some(
-        Finding::error(Kind::DirectoryMissing, format!("{names} {verb}. Booting stops there."))
-            .seen(format!("{names} {verb}"))
-            .screen("Failed to mount API filesystems")
-            .fix(fix),
+        Finding::error(
+            Kind::DirectoryMissing,
+            format!("{names} {verb}. Booting stops there."),
+        )
+        .seen(format!("{names} {verb}"))
+        .screen("Failed to mount API filesystems")
+        .fix(fix),
     )
 }
 
@@ -114,8 +137,12 @@ fn shell(facts: &Facts<'_>) -> Option<Finding> {
     }
     let seen = match layout.shell.as_ref()? {
         Is::Absent => "/bin/sh is missing".to_string(),
-        Is::Link(target, None) => format!("/bin/sh leads to {}, which is missing", target.display()),
-        Is::Link(target, Some(_)) => format!("/bin/sh leads to {}, which is no program", target.display()),
+        Is::Link(target, None) => {
+            format!("/bin/sh leads to {}, which is missing", target.display())
+        }
+        Is::Link(target, Some(_)) => {
+            format!("/bin/sh leads to {}, which is no program", target.display())
+        }
         Is::Thing(_) => "/bin/sh is empty, or nobody may execute it".to_string(),
         Is::Unreadable(errno) => format!("/bin/sh cannot be looked at (errno {errno})"),
     };
@@ -129,16 +156,27 @@ fn shell(facts: &Facts<'_>) -> Option<Finding> {
         Family::Alpine => "busybox",
         _ => "bash",
     };
-    let names_a_link = matches!(layout.shell, Some(Is::Absent)) || layout.shell.as_ref().is_some_and(|is| matches!(is, Is::Link(target, _) if !is_usual(target)));
-    let fix = if names_a_link { fix } else { fixes::reinstall_from_outside(facts.family(), package) };
+    let names_a_link = matches!(layout.shell, Some(Is::Absent))
+        || layout
+            .shell
+            .as_ref()
+            .is_some_and(|is| matches!(is, Is::Link(target, _) if !is_usual(target)));
+    let fix = if names_a_link {
+        fix
+    } else {
+        fixes::reinstall_from_outside(facts.family(), package)
+    };
     Some(
-        Finding::error(Kind::Shell, "/bin/sh does not work. No script runs, and package scripts fail.")
-            .seen(seen)
-            .file("/bin/sh")
-            .file("/usr/bin/sh")
-            .file(shell_target(layout.shell.as_ref()))
-            .screen("/bin/sh: No such file or directory")
-            .fix(fix),
+        Finding::error(
+            Kind::Shell,
+            "/bin/sh does not work. No script runs, and package scripts fail.",
+        )
+        .seen(seen)
+        .file("/bin/sh")
+        .file("/usr/bin/sh")
+        .file(shell_target(layout.shell.as_ref()))
+        .screen("/bin/sh: No such file or directory")
+        .fix(fix),
     )
 }
 
@@ -155,7 +193,9 @@ fn shell_target(is: Option<&Is>) -> String {
 
 fn is_usual(target: &Path) -> bool {
     let name = target.file_name().unwrap_or_default();
-    ["dash", "bash", "busybox", "mksh"].iter().any(|usual| name == *usual)
+    ["dash", "bash", "busybox", "mksh"]
+        .iter()
+        .any(|usual| name == *usual)
 }
 
 fn init(facts: &Facts<'_>) -> Option<Finding> {
@@ -164,9 +204,17 @@ fn init(facts: &Facts<'_>) -> Option<Finding> {
         return None;
     }
     // The kernel and every initramfs start /sbin/init.
-    let broken = layout.broken_inits.iter().find(|(path, _)| *path == "/sbin/init");
-    let usual = layout.inits.iter().any(|path| matches!(*path, "/sbin/init" | "/usr/sbin/init"));
-    if usual && broken.is_none() || !usual && broken.is_none() && !layout.inits.is_empty() && !layout.systemd {
+    let broken = layout
+        .broken_inits
+        .iter()
+        .find(|(path, _)| *path == "/sbin/init");
+    let usual = layout
+        .inits
+        .iter()
+        .any(|path| matches!(*path, "/sbin/init" | "/usr/sbin/init"));
+    if usual && broken.is_none()
+        || !usual && broken.is_none() && !layout.inits.is_empty() && !layout.systemd
+    {
         return None;
     }
     let seen = match broken {
@@ -174,8 +222,11 @@ fn init(facts: &Facts<'_>) -> Option<Finding> {
         None => "/sbin/init is missing".to_string(),
     };
     let fix = match (facts.family(), layout.systemd) {
-        (_, true) => Fix::task(Task::Links).outside("ln -sfn /lib/systemd/systemd \"$ROOT/sbin/init\""),
-        (Family::Debian, false) => fixes::reinstall(Family::Debian, "systemd").inside("apt-get install --reinstall systemd-sysv"),
+        (_, true) => {
+            Fix::task(Task::Links).outside("ln -sfn /lib/systemd/systemd \"$ROOT/sbin/init\"")
+        }
+        (Family::Debian, false) => fixes::reinstall(Family::Debian, "systemd")
+            .inside("apt-get install --reinstall systemd-sysv"),
         (family, false) => fixes::reinstall(family, "systemd"),
     };
     Some(

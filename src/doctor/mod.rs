@@ -75,7 +75,10 @@ impl Report {
     /// How many findings have this severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|it| it.severity == severity).count()
+        self.findings
+            .iter()
+            .filter(|it| it.severity == severity)
+            .count()
     }
 }
 
@@ -114,31 +117,48 @@ fn unchecked(facts: &Facts<'_>) -> Vec<(String, String)> {
         found.push((path.to_string(), why.clone()));
     }
     if !facts.boots() {
-        found.push(("booting".into(), "no kernel and no boot loader: a container or a chroot".into()));
+        found.push((
+            "booting".into(),
+            "no kernel and no boot loader: a container or a chroot".into(),
+        ));
     } else if !facts.disks.known {
         let what = "devices of fstab and crypttab, boot sectors, superblocks";
         found.push((what.into(), "a directory was named, not a disk".into()));
     }
     if facts.disks.known && !facts.system.firmware.is_empty() && facts.disks.nvram.is_none() {
-        found.push(("boot entries of the firmware".into(), "this machine was not booted by UEFI, or the system is in an image".into()));
+        found.push((
+            "boot entries of the firmware".into(),
+            "this machine was not booted by UEFI, or the system is in an image".into(),
+        ));
     }
     let journal = &facts.health.last;
-    if facts.boots() && facts.health.layout.systemd && journal.file.is_none() && journal.unread.is_none() {
-        found.push(("the last boot".into(), "no journal is kept in /var/log/journal".into()));
+    if facts.boots()
+        && facts.health.layout.systemd
+        && journal.file.is_none()
+        && journal.unread.is_none()
+    {
+        found.push((
+            "the last boot".into(),
+            "no journal is kept in /var/log/journal".into(),
+        ));
     }
     found
 }
 
 /// Names with commas, and how many there are beyond them.
-pub(self) fn list(names: impl IntoIterator<Item = String>, all: usize) -> String {
+fn list(names: impl IntoIterator<Item = String>, all: usize) -> String {
     let names: Vec<String> = names.into_iter().collect();
     let more = all.saturating_sub(names.len());
     let text = names.join(", ");
-    if more == 0 { text } else { format!("{text} and {more} more") }
+    if more == 0 {
+        text
+    } else {
+        format!("{text} and {more} more")
+    }
 }
 
 /// "1 program", "3 programs".
-pub(self) fn count(number: usize, what: &str) -> String {
+fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }

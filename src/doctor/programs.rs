@@ -19,7 +19,11 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
         programs,
         origins: &facts.health.origins,
     };
-    programs.troubles.iter().filter_map(|trouble| judge.trouble(trouble)).collect()
+    programs
+        .troubles
+        .iter()
+        .filter_map(|trouble| judge.trouble(trouble))
+        .collect()
 }
 
 struct Judge<'j> {
@@ -57,7 +61,8 @@ impl Judge<'_> {
     /// The package that lists a library of this name, and where.
     fn lister(&self, name: &[u8]) -> Option<(&RootPath, &Origin)> {
         self.origins.iter().find(|(path, _)| {
-            path.file_name().is_some_and(|it| it.as_encoded_bytes() == name)
+            path.file_name()
+                .is_some_and(|it| it.as_encoded_bytes() == name)
         })
     }
 
@@ -67,15 +72,21 @@ impl Judge<'_> {
     }
 
     fn foreign(&self, trouble: &Trouble) -> bool {
-        self.programs.own_machine().is_some_and(|own| own != trouble.machine)
+        self.programs
+            .own_machine()
+            .is_some_and(|own| own != trouble.machine)
     }
 
     fn fix(&self, trouble: &Trouble, package: Option<&str>, what: &str) -> Fix {
         let family = self.facts.family();
         match package {
-            Some(package) if self.is_wide(trouble) => fixes::reinstall_from_outside(family, package),
+            Some(package) if self.is_wide(trouble) => {
+                fixes::reinstall_from_outside(family, package)
+            }
             Some(package) => fixes::reinstall(family, package),
-            None => Fix::advice(format!("find the package that brings {what}, and install it")),
+            None => Fix::advice(format!(
+                "find the package that brings {what}, and install it"
+            )),
         }
     }
 
@@ -90,20 +101,35 @@ impl Judge<'_> {
         }
         let origin = self.origin(path);
         let what = format!("the loader {name} is missing. {} start.", not_one(trouble));
-        let finding = Finding::new(self.severity(trouble, origin.is_some()), Kind::LoaderMissing, what)
-            .seen(match origin {
-                Some(origin) => format!("package {} lists {name}, which is not there", origin.package),
-                None => format!("{name} is not there, and no installed package lists it"),
-            })
-            .seen(names(trouble))
-            .screen("No such file or directory, for programs that are there");
-        let package = origin.map(|origin| origin.package.as_str()).or_else(|| self.libc());
-        Some(finding.package(package).file(&name).fix(self.fix(trouble, package, &name)))
+        let finding = Finding::new(
+            self.severity(trouble, origin.is_some()),
+            Kind::LoaderMissing,
+            what,
+        )
+        .seen(match origin {
+            Some(origin) => format!(
+                "package {} lists {name}, which is not there",
+                origin.package
+            ),
+            None => format!("{name} is not there, and no installed package lists it"),
+        })
+        .seen(names(trouble))
+        .screen("No such file or directory, for programs that are there");
+        let package = origin
+            .map(|origin| origin.package.as_str())
+            .or_else(|| self.libc());
+        Some(
+            finding
+                .package(package)
+                .file(&name)
+                .fix(self.fix(trouble, package, &name)),
+        )
     }
 
     /// The package of the C library, from where its loader usually is.
     fn libc(&self) -> Option<&str> {
-        self.lister(b"libc.so.6").map(|(_, origin)| origin.package.as_str())
+        self.lister(b"libc.so.6")
+            .map(|(_, origin)| origin.package.as_str())
     }
 
     fn library(&self, trouble: &Trouble, name: &[u8]) -> Finding {
@@ -120,7 +146,10 @@ impl Judge<'_> {
             .screen(format!("error while loading shared libraries: {text}: cannot open shared object file"));
         let package = lister.map(|(_, origin)| origin.package.as_str());
         let file = lister.map_or_else(|| text.clone(), |(path, _)| path.to_string());
-        finding.package(package).file(file).fix(self.fix(trouble, package, &text))
+        finding
+            .package(package)
+            .file(file)
+            .fix(self.fix(trouble, package, &text))
     }
 
     /// An error where a system's own program is stopped; less where it is nobody's, or out of
@@ -142,31 +171,53 @@ impl Judge<'_> {
         let name = show(path);
         let what = format!("the library {name} is damaged. {}", consequence(trouble));
         let origin = self.origin(path);
-        let mut finding = Finding::new(self.severity(trouble, origin.is_some()), Kind::LibraryDamaged, what)
-            .seen(format!("{name}: {reason}"))
-            .seen(names(trouble))
-            .screen(format!("error while loading shared libraries: {name}: {reason}"));
+        let mut finding = Finding::new(
+            self.severity(trouble, origin.is_some()),
+            Kind::LibraryDamaged,
+            what,
+        )
+        .seen(format!("{name}: {reason}"))
+        .seen(names(trouble))
+        .screen(format!(
+            "error while loading shared libraries: {name}: {reason}"
+        ));
         if let Some(origin) = origin {
             finding = finding.seen(record(origin));
         }
         let package = origin.map(|it| it.package.as_str());
-        finding.package(package).file(&name).fix(self.fix(trouble, package, &name))
+        finding
+            .package(package)
+            .file(&name)
+            .fix(self.fix(trouble, package, &name))
     }
 
     fn version(&self, trouble: &Trouble, path: &[u8], versions: &[String]) -> Finding {
         let name = show(path);
         let first = versions.first().cloned().unwrap_or_default();
-        let what = format!("{name} is of another version than programs want. {}", consequence(trouble));
+        let what = format!(
+            "{name} is of another version than programs want. {}",
+            consequence(trouble)
+        );
         let origin = self.origin(path);
-        let mut finding = Finding::new(self.severity(trouble, origin.is_some()), Kind::LibraryVersion, what)
-            .seen(format!("it lacks {}", list(versions.iter().cloned(), versions.len())))
-            .seen(names(trouble))
-            .screen(format!("{name}: version `{first}' not found"));
+        let mut finding = Finding::new(
+            self.severity(trouble, origin.is_some()),
+            Kind::LibraryVersion,
+            what,
+        )
+        .seen(format!(
+            "it lacks {}",
+            list(versions.iter().cloned(), versions.len())
+        ))
+        .seen(names(trouble))
+        .screen(format!("{name}: version `{first}' not found"));
         if let Some(origin) = origin {
             finding = finding.seen(record(origin));
         }
         let package = origin.map(|it| it.package.as_str());
-        finding.package(package).file(&name).fix(self.fix(trouble, package, &name))
+        finding
+            .package(package)
+            .file(&name)
+            .fix(self.fix(trouble, package, &name))
     }
 
     fn damaged(&self, trouble: &Trouble, path: &[u8], reason: &str) -> Option<Finding> {
@@ -188,15 +239,26 @@ impl Judge<'_> {
             (None, false) => Severity::Note,
         };
         let (kind, what) = if library {
-            (Kind::LibraryDamaged, format!("the library {name} is damaged. What loads it fails."))
+            (
+                Kind::LibraryDamaged,
+                format!("the library {name} is damaged. What loads it fails."),
+            )
         } else {
-            (Kind::ProgramDamaged, format!("the program {name} is damaged. It does not start."))
+            (
+                Kind::ProgramDamaged,
+                format!("the program {name} is damaged. It does not start."),
+            )
         };
         let mut finding = Finding::new(severity, kind, what).seen(format!("{name}: {reason}"));
         if let Some(origin) = origin {
             finding = finding.seen(record(origin));
         }
-        Some(finding.package(package).file(&name).fix(self.fix(trouble, package, &name)))
+        Some(
+            finding
+                .package(package)
+                .file(&name)
+                .fix(self.fix(trouble, package, &name)),
+        )
     }
 }
 
@@ -206,7 +268,9 @@ fn record(origin: &Origin) -> String {
         Record::Holds => format!("it is as package {package} recorded it"),
         Record::Differs => format!("it has not the checksum that package {package} recorded"),
         Record::Gone => format!("package {package} lists it"),
-        Record::Unknown => format!("it belongs to package {package}, which recorded no checksum that can be compared"),
+        Record::Unknown => format!(
+            "it belongs to package {package}, which recorded no checksum that can be compared"
+        ),
     }
 }
 
@@ -237,10 +301,18 @@ fn consequence(trouble: &Trouble) -> String {
 
 /// "/usr/bin/a, /usr/bin/b and 12 more"
 fn names(trouble: &Trouble) -> String {
-    let all = if trouble.programs > 0 { trouble.programs } else { trouble.libraries };
-    let names = trouble.who.iter().take(NAMED).map(|who| match &who.needed_by {
-        Some(by) => format!("{} (through {})", show(&who.path), show(by)),
-        None => show(&who.path),
-    });
+    let all = if trouble.programs > 0 {
+        trouble.programs
+    } else {
+        trouble.libraries
+    };
+    let names = trouble
+        .who
+        .iter()
+        .take(NAMED)
+        .map(|who| match &who.needed_by {
+            Some(by) => format!("{} (through {})", show(&who.path), show(by)),
+            None => show(&who.path),
+        });
     format!("needed by {}", list(names, all as usize))
 }

@@ -11,7 +11,9 @@ const KERNEL: u64 = 96 << 20;
 
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     let rooms = facts.disks.rooms.iter().flat_map(|room| full(facts, room));
-    rooms.chain(facts.disks.supers.iter().flat_map(superblock)).collect()
+    rooms
+        .chain(facts.disks.supers.iter().flat_map(superblock))
+        .collect()
 }
 
 fn show(bytes: u64) -> String {
@@ -25,9 +27,15 @@ fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
     if !writable {
         return found;
     }
-    let seen = format!("{place}: {} of {} free, {} of that for root only", show(room.free), show(room.size), show(room.free.saturating_sub(room.available)));
+    let seen = format!(
+        "{place}: {} of {} free, {} of that for root only",
+        show(room.free),
+        show(room.size),
+        show(room.free.saturating_sub(room.available))
+    );
     if room.available < NOTHING {
-        let what = format!("{place} is full. Services and logins fail, and nothing can be installed.");
+        let what =
+            format!("{place} is full. Services and logins fail, and nothing can be installed.");
         found.push(
             Finding::error(Kind::Full, what)
                 .seen(seen)
@@ -36,17 +44,23 @@ fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
         );
     } else if place == "/boot" && room.available < KERNEL && room.size < 4 * (1 << 30) {
         found.push(
-            Finding::note(Kind::Full, "/boot has no room for another kernel. The next kernel update may fail.")
-                .seen(seen)
-                .fix(fixes::space(facts.family(), place)),
+            Finding::note(
+                Kind::Full,
+                "/boot has no room for another kernel. The next kernel update may fail.",
+            )
+            .seen(seen)
+            .fix(fixes::space(facts.family(), place)),
         );
     }
     if room.inodes > 0 && room.inodes_free == 0 {
         found.push(
-            Finding::error(Kind::Full, format!("{place} has no inodes left. No file can be made, whatever room there is."))
-                .seen(format!("{place}: 0 of {} inodes free", room.inodes))
-                .screen("No space left on device")
-                .fix(fixes::space(facts.family(), place)),
+            Finding::error(
+                Kind::Full,
+                format!("{place} has no inodes left. No file can be made, whatever room there is."),
+            )
+            .seen(format!("{place}: 0 of {} inodes free", room.inodes))
+            .screen("No space left on device")
+            .fix(fixes::space(facts.family(), place)),
         );
     }
     found
@@ -68,7 +82,9 @@ fn superblock(it: &Superstate) -> Vec<Finding> {
         } else {
             format!("{place} was not unmounted cleanly; the next mount replays its journal.")
         };
-        found.push(Finding::note(Kind::DirtyJournal, what).seen(format!("{} ({})", it.name, it.fs_type)));
+        found.push(
+            Finding::note(Kind::DirtyJournal, what).seen(format!("{} ({})", it.name, it.fs_type)),
+        );
     }
     found
 }

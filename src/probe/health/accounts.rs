@@ -150,7 +150,9 @@ fn number(field: &[u8]) -> Option<u32> {
 fn read_passwd(text: &[u8], facts: &mut AccountFacts) {
     for (at, fields) in lines(text) {
         let &[name, password, uid, gid, _, _, shell] = fields.as_slice() else {
-            facts.passwd.bad(at, "a line needs seven fields between colons");
+            facts
+                .passwd
+                .bad(at, "a line needs seven fields between colons");
             continue;
         };
         let (Some(uid), Some(_)) = (number(uid), number(gid)) else {
@@ -191,12 +193,19 @@ fn read_shadow(text: &[u8], facts: &mut AccountFacts) {
     let mut named = std::collections::BTreeSet::new();
     for (at, fields) in lines(text) {
         if fields.len() != 9 {
-            facts.shadow.bad(at, "a line needs nine fields between colons");
+            facts
+                .shadow
+                .bad(at, "a line needs nine fields between colons");
             continue;
         }
         let (name, hash) = (show(fields[0]), state(fields[1]));
-        if fields[2..8].iter().any(|field| !field.is_empty() && number(field).is_none() && *field != b"-1") {
-            facts.shadow.bad(at, "fields three to eight must be numbers or empty");
+        if fields[2..8]
+            .iter()
+            .any(|field| !field.is_empty() && number(field).is_none() && *field != b"-1")
+        {
+            facts
+                .shadow
+                .bad(at, "fields three to eight must be numbers or empty");
             continue;
         }
         facts.shadow.good += 1;
@@ -251,7 +260,10 @@ mod tests {
     #[test]
     fn what_is_broken_is_named_with_its_line() {
         let facts = facts("ann\nroot:x:zero:0::/:\n", "root:*\n");
-        assert_eq!(facts.passwd.bad.iter().map(|it| it.0).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            facts.passwd.bad.iter().map(|it| it.0).collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert_eq!(facts.shadow.bad.len(), 1);
         assert!(!facts.root.there);
     }

@@ -36,7 +36,9 @@ pub fn of_directory(path: &HostPath) -> Disks {
     let mut disks = Disks::default();
     match InRoot::open(path).and_then(|root| volumes::room(root.fd(), "/")) {
         Ok(room) => disks.rooms.push(room),
-        Err(error) => disks.unchecked.push(("free space".into(), error.to_string())),
+        Err(error) => disks
+            .unchecked
+            .push(("free space".into(), error.to_string())),
     }
     disks
 }
@@ -44,10 +46,15 @@ pub fn of_directory(path: &HostPath) -> Disks {
 /// A system that the scan found, while its looks are open.
 #[must_use]
 pub fn of_scan(scan: &Scan, system: &System) -> Disks {
-    let mut disks = Disks { known: true, ..Disks::default() };
+    let mut disks = Disks {
+        known: true,
+        ..Disks::default()
+    };
     let root = system.volume();
     let mounts = system.wants.iter().filter_map(|want| match want.found {
-        Found::Here(index) | Found::Unreliable(Some(index)) => Some((index, want.mount_point.to_string())),
+        Found::Here(index) | Found::Unreliable(Some(index)) => {
+            Some((index, want.mount_point.to_string()))
+        }
         Found::Locked(_) | Found::Unreliable(None) | Found::Missing => None,
     });
     let all = root.map(|index| (index, "/".to_string()));
@@ -66,7 +73,12 @@ pub fn of_scan(scan: &Scan, system: &System) -> Disks {
         esp(scan, index, &mut disks);
     }
     let own = root.and_then(|index| scan.inventory.volumes.get(index));
-    if own.is_some_and(|volume| matches!(volume.origin, Origin::Kernel | Origin::Mirror | Origin::Logical)) {
+    if own.is_some_and(|volume| {
+        matches!(
+            volume.origin,
+            Origin::Kernel | Origin::Mirror | Origin::Logical
+        )
+    }) {
         disks.nvram = firmware::nvram();
     }
     disks
@@ -96,7 +108,9 @@ fn look(scan: &Scan, index: usize, volume: &Volume, mount_point: &str, disks: &m
             format!("the {} of {mount_point}", volume.superblock.kind),
             "its superblock is of a kind that is not read".into(),
         )),
-        Err(error) => disks.unchecked.push((volume.name.clone(), error.to_string())),
+        Err(error) => disks
+            .unchecked
+            .push((volume.name.clone(), error.to_string())),
     }
 }
 
@@ -107,20 +121,30 @@ fn disk_starts(scan: &Scan, volumes: &[usize], disks: &mut Disks) {
         let Some(volume) = scan.inventory.volumes.get(*index) else {
             continue;
         };
-        for name in volume.disks.iter().chain(volume.slot.iter().map(|slot| &slot.disk)) {
+        for name in volume
+            .disks
+            .iter()
+            .chain(volume.slot.iter().map(|slot| &slot.disk))
+        {
             if !names.contains(&name) {
                 names.push(name);
             }
         }
     }
     for name in names {
-        let disk = scan.inventory.volumes.iter().find(|volume| volume.kernel_name == *name);
+        let disk = scan
+            .inventory
+            .volumes
+            .iter()
+            .find(|volume| volume.kernel_name == *name);
         let Some(disk) = disk else {
             continue;
         };
         match loaders::read(&disk.name, &disk.path) {
             Ok(found) => disks.sectors.push(found),
-            Err(error) => disks.unchecked.push((format!("the first sectors of {name}"), error.to_string())),
+            Err(error) => disks
+                .unchecked
+                .push((format!("the first sectors of {name}"), error.to_string())),
         }
     }
 }
@@ -129,9 +153,15 @@ fn esp(scan: &Scan, index: usize, disks: &mut Disks) {
     let Some(volume) = scan.inventory.volumes.get(index) else {
         return;
     };
-    disks.esp_partition = volume.slot.as_ref().map(|slot| slot.uuid.to_ascii_lowercase());
+    disks.esp_partition = volume
+        .slot
+        .as_ref()
+        .map(|slot| slot.uuid.to_ascii_lowercase());
     match scan.peek(index) {
         Some(peek) => disks.esp = Some(firmware::of_volume(peek.root(), &volume.name)),
-        None => disks.unchecked.push((format!("the ESP {}", volume.name), "it could not be looked into".into())),
+        None => disks.unchecked.push((
+            format!("the ESP {}", volume.name),
+            "it could not be looked into".into(),
+        )),
     }
 }

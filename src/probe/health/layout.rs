@@ -67,7 +67,9 @@ pub struct Layout {
 }
 
 const MERGED: &[&str] = &["/bin", "/sbin", "/lib", "/lib64"];
-const DIRECTORIES: &[&str] = &["/dev", "/proc", "/sys", "/run", "/tmp", "/var", "/etc", "/root"];
+const DIRECTORIES: &[&str] = &[
+    "/dev", "/proc", "/sys", "/run", "/tmp", "/var", "/etc", "/root",
+];
 const INITS: &[&str] = &[
     "/sbin/init",
     "/usr/sbin/init",
@@ -80,10 +82,32 @@ const INITS: &[&str] = &[
     "/init",
 ];
 const MODES: &[&str] = &[
-    "/", "/usr", "/etc", "/var", "/usr/bin", "/usr/sbin", "/usr/lib", "/lib", "/lib64", "/bin",
-    "/tmp", "/var/tmp", "/root", "/dev/shm", "/etc/passwd", "/etc/group", "/etc/shadow",
-    "/etc/gshadow", "/etc/sudoers", "/usr/bin/sudo", "/usr/bin/su", "/bin/su", "/usr/bin/passwd",
-    "/usr/lib/x86_64-linux-gnu", "/var/empty", "/etc/ssh",
+    "/",
+    "/usr",
+    "/etc",
+    "/var",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/lib",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/tmp",
+    "/var/tmp",
+    "/root",
+    "/dev/shm",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/sudoers",
+    "/usr/bin/sudo",
+    "/usr/bin/su",
+    "/bin/su",
+    "/usr/bin/passwd",
+    "/usr/lib/x86_64-linux-gnu",
+    "/var/empty",
+    "/etc/ssh",
 ];
 
 /// Looks at the layout.
@@ -95,7 +119,8 @@ pub fn look(tree: &dyn Tree) -> Layout {
         .filter(|path| {
             let name = path.trim_start_matches('/');
             let below = RootPath::new("/usr").join(name);
-            tree.stat(&below).is_ok_and(|meta| meta.kind == Kind::Directory)
+            tree.stat(&below)
+                .is_ok_and(|meta| meta.kind == Kind::Directory)
         })
         .copied();
     let shell_path = RootPath::new("/bin/sh");
@@ -117,10 +142,16 @@ pub fn look(tree: &dyn Tree) -> Layout {
         }
     }
     Layout {
-        merged: MERGED.iter().map(|path| (*path, what(tree, path))).collect(),
+        merged: MERGED
+            .iter()
+            .map(|path| (*path, what(tree, path)))
+            .collect(),
         in_usr: in_usr.collect(),
         usr_empty: usr.is_ok_and(|names| names.is_empty()),
-        directories: DIRECTORIES.iter().map(|path| (*path, what(tree, path))).collect(),
+        directories: DIRECTORIES
+            .iter()
+            .map(|path| (*path, what(tree, path)))
+            .collect(),
         shell: Some(what(tree, "/bin/sh")),
         shell_runs,
         systemd: inits.iter().any(|path| path.ends_with("/systemd")),
@@ -159,8 +190,15 @@ fn modules(tree: &dyn Tree) -> Vec<String> {
     let mut found = Vec::new();
     for base in ["/lib/modules", "/usr/lib/modules"] {
         let base = RootPath::new(base);
-        for name in tree.list(&base).unwrap_or_default().into_iter().take(MOST_KERNELS) {
-            let is_dir = tree.stat(&base.join(&name)).is_ok_and(|meta| meta.kind == Kind::Directory);
+        for name in tree
+            .list(&base)
+            .unwrap_or_default()
+            .into_iter()
+            .take(MOST_KERNELS)
+        {
+            let is_dir = tree
+                .stat(&base.join(&name))
+                .is_ok_and(|meta| meta.kind == Kind::Directory);
             let name = name.to_string_lossy().into_owned();
             if is_dir && !found.contains(&name) {
                 found.push(name);
@@ -186,7 +224,10 @@ mod tests {
             .with_dir("/usr/lib");
         let layout = look(&tree);
         let is: Vec<Option<Kind>> = layout.merged.iter().map(|(_, is)| is.end()).collect();
-        assert_eq!(is, [Some(Kind::Directory), None, Some(Kind::Directory), None]);
+        assert_eq!(
+            is,
+            [Some(Kind::Directory), None, Some(Kind::Directory), None]
+        );
         assert_eq!(layout.in_usr, ["/bin", "/lib"]);
         assert!(layout.shell_runs);
     }

@@ -81,10 +81,13 @@ pub fn gather(quest: Quest<'_>) -> Health {
         ..Health::default()
     };
     let has_dpkg = Packages::open(tree).systems().contains(&System::Dpkg);
-    let lost = (has_dpkg && !quest.quick).then(|| aside::ask(|| lost_files(tree).map_err(|error| error.to_string())));
+    let lost = (has_dpkg && !quest.quick)
+        .then(|| aside::ask(|| lost_files(tree).map_err(|error| error.to_string())));
     let last = aside::ask(|| journal::look(tree, quest.machine_id));
     if quest.quick {
-        health.unchecked.push(("programs and libraries".into(), "--quick".into()));
+        health
+            .unchecked
+            .push(("programs and libraries".into(), "--quick".into()));
     } else {
         health.programs = Some(programs::look(tree));
     }
@@ -92,25 +95,41 @@ pub fn gather(quest: Quest<'_>) -> Health {
     health.boot = boot::look(tree, quest.boot);
     health.accounts = accounts::look(tree);
     health.state = state::look(tree);
-    let missing = quest.mount_points.iter().filter(|path| tree.stat(path).is_err());
+    let missing = quest
+        .mount_points
+        .iter()
+        .filter(|path| tree.stat(path).is_err());
     health.no_mount_point = missing.cloned().collect();
     match lost.map(aside::Aside::answer) {
         None => {}
         Some(Some(Ok(found))) => health.lost = found,
         Some(Some(Err(why))) => health.unchecked.push(("the files of packages".into(), why)),
-        Some(None) => health.unchecked.push(("the files of packages".into(), "a worker process ended early".into())),
+        Some(None) => health.unchecked.push((
+            "the files of packages".into(),
+            "a worker process ended early".into(),
+        )),
     }
     match last.answer() {
         Some(found) => health.last = found,
-        None => health.unchecked.push(("the journal".into(), "a worker process ended early".into())),
+        None => health
+            .unchecked
+            .push(("the journal".into(), "a worker process ended early".into())),
     }
     if let Some(why) = &health.last.unread {
-        health.unchecked.push(("the last boot's journal".into(), why.clone()));
+        health
+            .unchecked
+            .push(("the last boot's journal".into(), why.clone()));
     }
     if let Some(programs) = &health.programs {
         health.origins = origin::find(tree, programs, &[]);
-        let lost = programs.lost.iter().map(|what| (what.clone(), String::new()));
-        let unread = programs.unread.iter().map(|(path, why)| (String::from_utf8_lossy(path).into_owned(), why.clone()));
+        let lost = programs
+            .lost
+            .iter()
+            .map(|what| (what.clone(), String::new()));
+        let unread = programs
+            .unread
+            .iter()
+            .map(|(path, why)| (String::from_utf8_lossy(path).into_owned(), why.clone()));
         health.unchecked.extend(lost.chain(unread));
     }
     health

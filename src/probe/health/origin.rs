@@ -35,15 +35,27 @@ pub fn find(tree: &dyn Tree, programs: &Programs, more: &[RootPath]) -> Origins 
         match &trouble.wrong {
             Wrong::Library { name } => {
                 let name = RootPath::from_bytes(&[b"/", name.as_slice()].concat());
-                paths.extend(searched.iter().filter_map(|base| Some(base.join(name.file_name()?))));
+                paths.extend(
+                    searched
+                        .iter()
+                        .filter_map(|base| Some(base.join(name.file_name()?))),
+                );
             }
-            Wrong::Loader { path } | Wrong::Refused { path, .. } | Wrong::Version { path, .. } | Wrong::Damaged { path, .. } => {
+            Wrong::Loader { path }
+            | Wrong::Refused { path, .. }
+            | Wrong::Version { path, .. }
+            | Wrong::Damaged { path, .. } => {
                 let path = RootPath::from_bytes(path);
                 compare.insert(path.clone());
                 paths.insert(path);
             }
         }
-        paths.extend(trouble.who.iter().map(|who| RootPath::from_bytes(&who.path)));
+        paths.extend(
+            trouble
+                .who
+                .iter()
+                .map(|who| RootPath::from_bytes(&who.path)),
+        );
     }
     if paths.is_empty() {
         return Origins::new();

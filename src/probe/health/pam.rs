@@ -7,7 +7,20 @@ use crate::model::{Kind, RootPath};
 use crate::root::{self, Tree};
 
 /// What people log in through.
-const SERVICES: &[&str] = &["login", "sshd", "su", "sudo", "system-login", "system-auth", "common-auth", "common-account", "common-session", "common-password", "base-auth", "base-account"];
+const SERVICES: &[&str] = &[
+    "login",
+    "sshd",
+    "su",
+    "sudo",
+    "system-login",
+    "system-auth",
+    "common-auth",
+    "common-account",
+    "common-session",
+    "common-password",
+    "base-auth",
+    "base-account",
+];
 const MOST_GAPS: usize = 6;
 const MOST_FILES: usize = 64;
 
@@ -35,19 +48,30 @@ pub(super) fn look(tree: &dyn Tree, facts: &mut AccountFacts) {
             let there = if module.starts_with('/') {
                 root::is_file(tree, &RootPath::new(&module))
             } else {
-                directories.iter().any(|base| root::is_file(tree, &base.join(&module)))
+                directories
+                    .iter()
+                    .any(|base| root::is_file(tree, &base.join(&module)))
             };
             if !there && facts.pam.len() < MOST_GAPS {
-                facts.pam.push(PamGap { file: file.clone(), line, module });
+                facts.pam.push(PamGap {
+                    file: file.clone(),
+                    line,
+                    module,
+                });
             }
         }
     }
 }
 
 fn runs_pam(tree: &dyn Tree) -> bool {
-    ["/etc/pam.conf", "/usr/share/pam-configs", "/usr/sbin/pam-auth-update", "/etc/login.defs"]
-        .iter()
-        .any(|path| tree.stat(&RootPath::new(path)).is_ok())
+    [
+        "/etc/pam.conf",
+        "/usr/share/pam-configs",
+        "/usr/sbin/pam-auth-update",
+        "/etc/login.defs",
+    ]
+    .iter()
+    .any(|path| tree.stat(&RootPath::new(path)).is_ok())
 }
 
 fn file_of(tree: &dyn Tree, name: &str) -> Option<RootPath> {
@@ -59,17 +83,25 @@ fn file_of(tree: &dyn Tree, name: &str) -> Option<RootPath> {
 
 /// The directories named `security` beside libpam.
 fn module_directories(tree: &dyn Tree) -> Vec<RootPath> {
-    let mut bases: Vec<RootPath> = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"].iter().map(RootPath::new).collect();
+    let mut bases: Vec<RootPath> = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"]
+        .iter()
+        .map(RootPath::new)
+        .collect();
     for base in ["/lib", "/usr/lib"] {
         let base = RootPath::new(base);
         let names = tree.list(&base).unwrap_or_default();
-        let multiarch = names.iter().filter(|name| name.to_string_lossy().contains("-linux-"));
+        let multiarch = names
+            .iter()
+            .filter(|name| name.to_string_lossy().contains("-linux-"));
         bases.extend(multiarch.map(|name| base.join(name)));
     }
     bases
         .iter()
         .map(|base| base.join("security"))
-        .filter(|path| tree.stat(path).is_ok_and(|meta| meta.kind == Kind::Directory))
+        .filter(|path| {
+            tree.stat(path)
+                .is_ok_and(|meta| meta.kind == Kind::Directory)
+        })
         .collect()
 }
 
@@ -115,7 +147,10 @@ mod tests {
         let text = b"# c\nauth required pam_a.so x\n-auth required pam_b.so\nauth optional pam_c.so\n\
             @include common-auth\nauth [success=1 default=ignore] pam_d.so y\nauth substack system-auth\n";
         let mut pending = Vec::new();
-        let names: Vec<String> = modules(text, &mut pending).into_iter().map(|it| it.1).collect();
+        let names: Vec<String> = modules(text, &mut pending)
+            .into_iter()
+            .map(|it| it.1)
+            .collect();
         assert_eq!(names, ["pam_a.so", "pam_d.so"]);
         assert_eq!(pending, ["common-auth", "system-auth"]);
     }

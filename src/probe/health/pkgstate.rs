@@ -46,14 +46,19 @@ pub fn look(tree: &dyn Tree) -> PackageState {
 }
 
 fn is_dir(tree: &dyn Tree, path: &str) -> bool {
-    tree.stat(&RootPath::new(path)).is_ok_and(|meta| meta.kind == Kind::Directory)
+    tree.stat(&RootPath::new(path))
+        .is_ok_and(|meta| meta.kind == Kind::Directory)
 }
 
 fn dpkg(tree: &dyn Tree, state: &mut PackageState) {
     let path = RootPath::new("/var/lib/dpkg/status");
     let has_info = tree
         .list(&RootPath::new("/var/lib/dpkg/info"))
-        .is_ok_and(|names| names.iter().any(|name| name.to_string_lossy().ends_with(".list")));
+        .is_ok_and(|names| {
+            names
+                .iter()
+                .any(|name| name.to_string_lossy().ends_with(".list"))
+        });
     match root::read(tree, &path, LIMIT) {
         Ok(bytes) => {
             if bytes.contains(&0) {
@@ -63,14 +68,19 @@ fn dpkg(tree: &dyn Tree, state: &mut PackageState) {
             } else {
                 status(&bytes, state);
                 if let Some(line) = torn(&bytes) {
-                    state.broken.push((path, format!("line {line} is neither a field nor the rest of one")));
+                    state.broken.push((
+                        path,
+                        format!("line {line} is neither a field nor the rest of one"),
+                    ));
                 }
             }
         }
         Err(error) if has_info => state.broken.push((path, error.to_string())),
         Err(_) => {}
     }
-    let updates = tree.list(&RootPath::new("/var/lib/dpkg/updates")).unwrap_or_default();
+    let updates = tree
+        .list(&RootPath::new("/var/lib/dpkg/updates"))
+        .unwrap_or_default();
     state.updates = updates.iter().filter(|name| *name != "tmp.i").count();
     let info = RootPath::new("/var/lib/dpkg/info");
     let is_there = tree.stat(&info);
@@ -81,10 +91,16 @@ fn dpkg(tree: &dyn Tree, state: &mut PackageState) {
 
 /// deb822: `Field: value`, or a line that begins with a blank.
 fn torn(bytes: &[u8]) -> Option<usize> {
-    bytes.split(|byte| *byte == b'\n').enumerate().find_map(|(at, line)| {
-        let good = line.is_empty() || line.starts_with(b" ") || line.starts_with(b"\t") || line.contains(&b':');
-        (!good).then_some(at + 1)
-    })
+    bytes
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .find_map(|(at, line)| {
+            let good = line.is_empty()
+                || line.starts_with(b" ")
+                || line.starts_with(b"\t")
+                || line.contains(&b':');
+            (!good).then_some(at + 1)
+        })
 }
 
 fn status(bytes: &[u8], state: &mut PackageState) {
@@ -98,7 +114,11 @@ fn status(bytes: &[u8], state: &mut PackageState) {
         };
         let value = String::from_utf8_lossy(value);
         let mut words = value.split_whitespace();
-        let (_, flag, now) = (words.next(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (_, flag, now) = (
+            words.next(),
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         if flag.contains("reinst") && state.reinstall.len() < MOST_NAMES {
             state.reinstall.push(name.clone());
         }
@@ -116,7 +136,10 @@ fn status(bytes: &[u8], state: &mut PackageState) {
 }
 
 fn rpm(tree: &dyn Tree, state: &mut PackageState) {
-    for path in ["/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite"] {
+    for path in [
+        "/var/lib/rpm/rpmdb.sqlite",
+        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    ] {
         let path = RootPath::new(path);
         let Ok(file) = tree.open(&path) else {
             continue;
@@ -135,9 +158,19 @@ fn rpm(tree: &dyn Tree, state: &mut PackageState) {
         }
         return;
     }
-    let rpm = ["/usr/bin/rpm", "/bin/rpm"].iter().any(|path| root::is_file(tree, &RootPath::new(path)));
-    let others = ["/var/lib/rpm/Packages", "/usr/lib/sysimage/rpm/Packages.db", "/var/lib/rpm/Packages.db", "/var/lib/dpkg/status", "/usr/share/rpm/rpmdb.sqlite"];
-    let none = others.iter().all(|path| tree.stat(&RootPath::new(path)).is_err());
+    let rpm = ["/usr/bin/rpm", "/bin/rpm"]
+        .iter()
+        .any(|path| root::is_file(tree, &RootPath::new(path)));
+    let others = [
+        "/var/lib/rpm/Packages",
+        "/usr/lib/sysimage/rpm/Packages.db",
+        "/var/lib/rpm/Packages.db",
+        "/var/lib/dpkg/status",
+        "/usr/share/rpm/rpmdb.sqlite",
+    ];
+    let none = others
+        .iter()
+        .all(|path| tree.stat(&RootPath::new(path)).is_err());
     if rpm && none {
         let path = RootPath::new("/var/lib/rpm/rpmdb.sqlite");
         state.broken.push((path, "it is missing".into()));
@@ -152,7 +185,11 @@ fn sqlite(head: &[u8], size: u64) -> Option<String> {
     if !head.starts_with(b"SQLite format 3\0") {
         return Some("it is no SQLite database".into());
     }
-    let word = |at: usize| head.get(at..at + 4).and_then(|raw| raw.try_into().ok()).map(u32::from_be_bytes);
+    let word = |at: usize| {
+        head.get(at..at + 4)
+            .and_then(|raw| raw.try_into().ok())
+            .map(u32::from_be_bytes)
+    };
     let raw: [u8; 2] = head.get(16..18)?.try_into().ok()?;
     let page = match u16::from_be_bytes(raw) {
         1 => 65_536,
@@ -160,7 +197,8 @@ fn sqlite(head: &[u8], size: u64) -> Option<String> {
     };
     let pages = u64::from(word(28)?);
     let valid = word(24) == word(92);
-    (valid && pages * page > size).then(|| format!("it is cut off: {size} bytes of {}", pages * page))
+    (valid && pages * page > size)
+        .then(|| format!("it is cut off: {size} bytes of {}", pages * page))
 }
 
 fn pacman(tree: &dyn Tree, state: &mut PackageState) {
@@ -169,7 +207,10 @@ fn pacman(tree: &dyn Tree, state: &mut PackageState) {
     let local = RootPath::new("/var/lib/pacman/local");
     for name in tree.list(&local).unwrap_or_default() {
         let entry = local.join(&name);
-        if !tree.lstat(&entry).is_ok_and(|meta| meta.kind == Kind::Directory) {
+        if !tree
+            .lstat(&entry)
+            .is_ok_and(|meta| meta.kind == Kind::Directory)
+        {
             continue;
         }
         let desc = tree.stat(&entry.join("desc"));
@@ -180,7 +221,10 @@ fn pacman(tree: &dyn Tree, state: &mut PackageState) {
         }
     }
     if !state.damaged.is_empty() {
-        let what = format!("entries without a description: {}", state.damaged.join(", "));
+        let what = format!(
+            "entries without a description: {}",
+            state.damaged.join(", ")
+        );
         state.broken.push((local, what));
     }
 }
@@ -197,7 +241,10 @@ fn apk(tree: &dyn Tree, state: &mut PackageState) {
     }
     let apk = RootPath::new("/sbin/apk");
     if root::is_file(tree, &apk) {
-        state.broken.push((RootPath::new("/lib/apk/db/installed"), "it is missing".into()));
+        state.broken.push((
+            RootPath::new("/lib/apk/db/installed"),
+            "it is missing".into(),
+        ));
     }
 }
 
@@ -216,8 +263,13 @@ mod tests {
 
     #[test]
     fn halfway_packages_are_named() {
-        let state = dpkg("Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: install ok half-configured\n\nPackage: c\nStatus: install reinstreq half-installed\n");
-        assert_eq!((state.installed, state.halfway_count, state.updates), (1, 2, 1));
+        let state = dpkg(
+            "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: install ok half-configured\n\nPackage: c\nStatus: install reinstreq half-installed\n",
+        );
+        assert_eq!(
+            (state.installed, state.halfway_count, state.updates),
+            (1, 2, 1)
+        );
         assert_eq!(state.reinstall, ["c"]);
         assert!(state.broken.is_empty());
     }
@@ -226,7 +278,12 @@ mod tests {
     fn a_torn_status_file_is_broken() {
         assert_eq!(dpkg("").broken.len(), 1);
         assert_eq!(dpkg("Package: a\n\0\0\0").broken.len(), 1);
-        assert_eq!(dpkg("Package: a\nStatus: install ok installed\nDescri").broken.len(), 1);
+        assert_eq!(
+            dpkg("Package: a\nStatus: install ok installed\nDescri")
+                .broken
+                .len(),
+            1
+        );
     }
 
     #[test]

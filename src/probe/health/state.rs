@@ -67,10 +67,13 @@ const MOST: usize = 64;
 pub fn look(tree: &dyn Tree) -> StateFacts {
     let there = |path: &str| tree.lstat(&RootPath::new(path)).is_ok();
     let preload = preload(tree);
-    let missing = |name: &&String| name.starts_with('/') && !name.contains('$') && !root::is_file(tree, &RootPath::new(name));
+    let missing = |name: &&String| {
+        name.starts_with('/') && !name.contains('$') && !root::is_file(tree, &RootPath::new(name))
+    };
     StateFacts {
         machine_id: machine_id(tree),
-        sshd: root::is_file(tree, &RootPath::new("/usr/sbin/sshd")) || root::is_file(tree, &RootPath::new("/usr/bin/sshd")),
+        sshd: root::is_file(tree, &RootPath::new("/usr/sbin/sshd"))
+            || root::is_file(tree, &RootPath::new("/usr/bin/sshd")),
         host_keys: host_keys(tree),
         makes_host_keys: [
             "/usr/lib/systemd/system/sshd-keygen@.service",
@@ -86,7 +89,9 @@ pub fn look(tree: &dyn Tree) -> StateFacts {
         unfinished: unfinished(tree),
         preload_missing: preload.iter().filter(missing).cloned().collect(),
         preload,
-        built: tree.stat(&RootPath::new("/usr/lib/os-release")).map_or(0, |meta| meta.modified.0),
+        built: tree
+            .stat(&RootPath::new("/usr/lib/os-release"))
+            .map_or(0, |meta| meta.modified.0),
     }
 }
 
@@ -136,9 +141,11 @@ fn selinux(tree: &dyn Tree) -> Selinux {
     let policy = value("SELINUXTYPE");
     let place = RootPath::new("/etc/selinux").join(&policy).join("policy");
     let has_policy = !policy.is_empty()
-        && tree
-            .list(&place)
-            .is_ok_and(|names| names.iter().any(|name| name.to_string_lossy().starts_with("policy.")));
+        && tree.list(&place).is_ok_and(|names| {
+            names
+                .iter()
+                .any(|name| name.to_string_lossy().starts_with("policy."))
+        });
     Selinux {
         mode: value("SELINUX"),
         policy,
@@ -170,7 +177,10 @@ fn unfinished(tree: &dyn Tree) -> Vec<RootPath> {
     let base = RootPath::new(BACKUPS);
     let names = tree.list(&base).unwrap_or_default();
     let repairs = names.into_iter().take(1000).map(|name| base.join(name));
-    repairs.filter(|repair| tree.lstat(&repair.join(UNFINISHED)).is_ok()).take(MOST).collect()
+    repairs
+        .filter(|repair| tree.lstat(&repair.join(UNFINISHED)).is_ok())
+        .take(MOST)
+        .collect()
 }
 
 fn preload(tree: &dyn Tree) -> Vec<String> {
@@ -211,7 +221,10 @@ mod tests {
         let tree = Mem::new()
             .with_file("/var/lib/systemd/pstore/1/dmesg.txt", "x")
             .with_file("/var/backups/newroot/20261124/unfinished", "")
-            .with_file("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n")
+            .with_file(
+                "/etc/selinux/config",
+                "SELINUX=enforcing\nSELINUXTYPE=targeted\n",
+            )
             .with_file("/etc/ld.so.preload", "/lib/gone.so # x\n");
         let facts = look(&tree);
         assert_eq!(facts.pstore.len(), 1);

@@ -119,7 +119,10 @@ mod tests {
         for line in ["root ALL", "nonsense", "=ALL", "root=ALL", "x ALL="] {
             assert!(matches!(judge(line), Rule::Bad(_)), "{line}");
         }
-        assert!(matches!(judge("@includedir /etc/sudoers.d"), Rule::Directory(_)));
+        assert!(matches!(
+            judge("@includedir /etc/sudoers.d"),
+            Rule::Directory(_)
+        ));
         assert!(matches!(judge("# a comment = x"), Rule::Nothing));
     }
 }

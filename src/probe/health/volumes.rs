@@ -113,7 +113,10 @@ fn ext(bytes: &[u8]) -> Option<Superstate> {
             _ => format!("its superblock counts {count} errors"),
         };
         if last > 0 {
-            why.push_str(&format!(", the last on {}", crate::probe::lastboot::show(i64::from(last))));
+            why.push_str(&format!(
+                ", the last on {}",
+                crate::probe::lastboot::show(i64::from(last))
+            ));
         }
         if !whence.is_empty() {
             why.push_str(&format!(" in {whence}"));

@@ -256,7 +256,12 @@ impl<'t> Packages<'t> {
         }
         let real = root::canonical(self.tree, path).unwrap_or_else(|_| path.clone());
         let merged = real.as_bytes().strip_prefix(b"/usr").unwrap_or_default();
-        recorded::dpkg(self.tree, package, path, &[real.as_bytes(), merged, path.as_bytes()])
+        recorded::dpkg(
+            self.tree,
+            package,
+            path,
+            &[real.as_bytes(), merged, path.as_bytes()],
+        )
     }
 
     /// The package that brought one path. For many paths use [`Packages::owners_of`].

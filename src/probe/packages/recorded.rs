@@ -49,7 +49,11 @@ pub(super) fn dpkg(tree: &dyn Tree, package: &str, path: &RootPath, spelled: &[&
             Err(_) => return Record::Differs,
         }
     }
-    let have: String = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let have: String = sum
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if have.as_bytes() == wanted {
         Record::Holds
     } else {
@@ -79,6 +83,8 @@ fn recorded(tree: &dyn Tree, package: &str, spelled: &[&[u8]]) -> Option<Vec<u8>
 /// `SUM  PATH`, the path without its first slash.
 pub(super) fn entry(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sum, rest) = line.split_at_checked(32)?;
-    let path = rest.strip_prefix(b"  ").or_else(|| rest.strip_prefix(b" *"))?;
+    let path = rest
+        .strip_prefix(b"  ")
+        .or_else(|| rest.strip_prefix(b" *"))?;
     sum.iter().all(u8::is_ascii_hexdigit).then_some((sum, path))
 }

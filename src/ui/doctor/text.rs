@@ -26,7 +26,12 @@ pub fn text(shown: &Shown<'_>) -> String {
     for (index, finding) in report.findings.iter().filter(visible).enumerate() {
         out.push('\n');
         block(shown, index + 1, finding, &mut out);
-        uses_inside |= !repairs() && finding.fix.commands.iter().any(|it| it.place == Where::Inside);
+        uses_inside |= !repairs()
+            && finding
+                .fix
+                .commands
+                .iter()
+                .any(|it| it.place == Where::Inside);
     }
     if uses_inside {
         out.push('\n');
@@ -46,7 +51,11 @@ fn name(shown: &Shown<'_>) -> String {
     let system = shown.system;
     match &system.place {
         Place::Directory(path) => path.to_string(),
-        Place::Volume { .. } => system.facts.hostname.clone().unwrap_or_else(|| system.id.clone()),
+        Place::Volume { .. } => system
+            .facts
+            .hostname
+            .clone()
+            .unwrap_or_else(|| system.id.clone()),
     }
 }
 
@@ -60,7 +69,11 @@ fn target(shown: &Shown<'_>) -> String {
 
 fn head(shown: &Shown<'_>) -> String {
     let system = shown.system;
-    let mut out = format!("{}: {}", escape(&name(shown)), escape(&system.facts.os.short()));
+    let mut out = format!(
+        "{}: {}",
+        escape(&name(shown)),
+        escape(&system.facts.os.short())
+    );
     if let Some(arch) = system.facts.arch {
         write!(out, " {arch}").ok();
     }
@@ -102,7 +115,10 @@ fn fix(shown: &Shown<'_>, fix: &Fix, out: &mut String) {
         label = "          ";
     };
     if let Some(task) = fix.task.filter(|_| repairs()) {
-        line(&format!("newroot repair {} {}", task.word(), target(shown)), out);
+        line(
+            &format!("newroot repair {} {}", task.word(), target(shown)),
+            out,
+        );
         return;
     }
     if let Some(advice) = &fix.advice {
@@ -123,7 +139,9 @@ fn outside(shown: &Shown<'_>, line: &str) -> String {
     if let Place::Directory(path) = &shown.system.place {
         let root = path.to_string();
         let root = root.trim_end_matches('/');
-        let plain = root.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+        let plain = root
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
         if plain {
             text = text.replace("\"$ROOT\"", if root.is_empty() { "/" } else { root });
             while let Some(at) = text.find("\"$ROOT/") {
@@ -135,7 +153,10 @@ fn outside(shown: &Shown<'_>, line: &str) -> String {
             }
         }
     }
-    let device = shown.system.volume().and_then(|index| shown.inventory.volumes.get(index));
+    let device = shown
+        .system
+        .volume()
+        .and_then(|index| shown.inventory.volumes.get(index));
     if let Some(volume) = device {
         text = text.replace("$DEVICE", &volume.path.display().to_string());
     }
@@ -152,9 +173,18 @@ fn how_to_get_in(shown: &Shown<'_>) -> String {
         out.push_str("Lines with # are typed here, as root.\n");
         return out;
     }
-    if let Some(volume) = shown.system.volume().and_then(|index| shown.inventory.volumes.get(index)) {
+    if let Some(volume) = shown
+        .system
+        .volume()
+        .and_then(|index| shown.inventory.volumes.get(index))
+    {
         let device = volume.path.display().to_string();
-        writeln!(out, "Lines with # are typed inside: mount {} /mnt, then newroot enter /mnt", escape(&device)).ok();
+        writeln!(
+            out,
+            "Lines with # are typed inside: mount {} /mnt, then newroot enter /mnt",
+            escape(&device)
+        )
+        .ok();
     } else {
         writeln!(out, "Lines with # are typed inside: newroot enter {root}").ok();
     }
@@ -169,15 +199,28 @@ fn closing(shown: &Shown<'_>) -> String {
         format!("{number} {one}{plural}")
     };
     let notes = report.count(Severity::Note);
-    let mut text = format!("{}, {}, {}", count(Severity::Error, "error"), count(Severity::Warning, "warning"), count(Severity::Note, "note"));
+    let mut text = format!(
+        "{}, {}, {}",
+        count(Severity::Error, "error"),
+        count(Severity::Warning, "warning"),
+        count(Severity::Note, "note")
+    );
     if notes > 0 && !shown.verbose {
         text.push_str(" (-v)");
     }
     text.push('.');
     if !report.unchecked.is_empty() {
-        let shown_few = report.unchecked.iter().take(MOST_UNCHECKED).map(|(what, why)| {
-            if why.is_empty() { what.clone() } else { format!("{what} ({why})") }
-        });
+        let shown_few = report
+            .unchecked
+            .iter()
+            .take(MOST_UNCHECKED)
+            .map(|(what, why)| {
+                if why.is_empty() {
+                    what.clone()
+                } else {
+                    format!("{what} ({why})")
+                }
+            });
         let mut names = shown_few.collect::<Vec<_>>().join("; ");
         let more = report.unchecked.len().saturating_sub(MOST_UNCHECKED);
         if more > 0 {
@@ -224,7 +267,11 @@ mod tests {
         let mut out = String::new();
         wrap(&mut out, "  seen:   ", INDENT, &"word ".repeat(40));
         assert!(out.lines().all(|line| line.chars().count() <= WIDTH));
-        assert!(out.lines().skip(1).all(|line| line.starts_with("          word")));
+        assert!(
+            out.lines()
+                .skip(1)
+                .all(|line| line.starts_with("          word"))
+        );
         assert_eq!(out.split_whitespace().count(), 41);
     }
 

@@ -177,7 +177,10 @@ fn is_there(tree: &dyn Tree, base: &RootPath, directory: &RootPath, name: &str) 
             || found(RootPath::new("/boot").join(name.trim_start_matches('/')))
     };
     // /@/boot/vmlinuz, /root/boot/vmlinuz, /@/.snapshots/1/snapshot/boot/vmlinuz
-    let inner = name.find("/boot/").filter(|at| *at > 0).map(|at| &name[at..]);
+    let inner = name
+        .find("/boot/")
+        .filter(|at| *at > 0)
+        .map(|at| &name[at..]);
     below(name) || inner.is_some_and(below)
 }
 
@@ -200,9 +203,10 @@ mod tests {
 
     #[test]
     fn files_are_looked_for_where_the_loader_looks() {
-        let base = Mem::new()
-            .with_file("/boot/vmlinuz-1", "k")
-            .with_file("/boot/extlinux.conf", "LABEL a\n LINUX vmlinuz-1\n INITRD nothing\n");
+        let base = Mem::new().with_file("/boot/vmlinuz-1", "k").with_file(
+            "/boot/extlinux.conf",
+            "LABEL a\n LINUX vmlinuz-1\n INITRD nothing\n",
+        );
         let entry = |path: &str| format!("menuentry a {{\n linux {path} root=x\n}}\n");
         let table = [
             ("/vmlinuz-1", true),

@@ -20,7 +20,9 @@ pub fn bls(path: &RootPath, text: &str) -> Config {
         match key {
             "title" => entry.title = value.to_string(),
             "linux" => (entry.line, entry.kernel) = (at + 1, Some(value.to_string())),
-            "initrd" => entry.initrds.extend(value.split_whitespace().map(str::to_string)),
+            "initrd" => entry
+                .initrds
+                .extend(value.split_whitespace().map(str::to_string)),
             "options" => {
                 if !entry.options.is_empty() {
                     entry.options.push(' ');
@@ -28,7 +30,9 @@ pub fn bls(path: &RootPath, text: &str) -> Config {
                 entry.options.push_str(value);
             }
             // A unified image, or a program of the firmware's: looked for as a kernel is.
-            "efi" | "uki" => (entry.line, entry.kernel, image) = (at + 1, Some(value.to_string()), true),
+            "efi" | "uki" => {
+                (entry.line, entry.kernel, image) = (at + 1, Some(value.to_string()), true);
+            }
             _ => {}
         }
     }
@@ -55,9 +59,14 @@ pub fn syslinux(path: &RootPath, text: &str) -> Config {
             ("default", None) => default = Some(value.to_string()),
             ("include", _) => config.refers = true,
             ("label", _) => {
-                config.entries.extend(current.take().filter(|_| names.len() < MOST_ENTRIES));
+                config
+                    .entries
+                    .extend(current.take().filter(|_| names.len() < MOST_ENTRIES));
                 names.push(value.to_string());
-                current = Some(Entry { title: value.to_string(), ..Entry::default() });
+                current = Some(Entry {
+                    title: value.to_string(),
+                    ..Entry::default()
+                });
             }
             ("kernel" | "linux", Some(entry)) => {
                 (entry.line, entry.kernel) = (at + 1, Some(value.to_string()));
@@ -73,13 +82,21 @@ pub fn syslinux(path: &RootPath, text: &str) -> Config {
         config.broken = Some("it has no label".into());
     }
     let marked = config.entries.iter().any(|entry| entry.default);
-    let wanted = default.and_then(|name| config.entries.iter().position(|entry| entry.title == name));
-    if let Some(entry) = config.entries.get_mut(wanted.unwrap_or(0)).filter(|_| !marked) {
+    let wanted =
+        default.and_then(|name| config.entries.iter().position(|entry| entry.title == name));
+    if let Some(entry) = config
+        .entries
+        .get_mut(wanted.unwrap_or(0))
+        .filter(|_| !marked)
+    {
         entry.default = true;
     }
     // Menus of a disc start other things than kernels: com32 modules, local disks.
     config.entries.retain(|entry| {
-        entry.kernel.as_deref().is_some_and(|kernel| !kernel.ends_with(".c32"))
+        entry
+            .kernel
+            .as_deref()
+            .is_some_and(|kernel| !kernel.ends_with(".c32"))
     });
     config
 }

@@ -88,15 +88,26 @@ fn below(tree: &dyn Tree, efi: &RootPath) -> FirmwareFacts {
         let directory = efi.join(&vendor);
         for name in tree.list(&directory).unwrap_or_default() {
             let (path, text) = (directory.join(&name), name.to_string_lossy().to_lowercase());
-            let shown = format!("/EFI/{}/{}", vendor.to_string_lossy(), name.to_string_lossy());
+            let shown = format!(
+                "/EFI/{}/{}",
+                vendor.to_string_lossy(),
+                name.to_string_lossy()
+            );
             if text.ends_with(".efi") && facts.programs.len() < MOST_PROGRAMS {
                 let (whole, signed) = pe(tree, &path);
-                facts.programs.push(EfiProgram { path: shown, whole, signed });
+                facts.programs.push(EfiProgram {
+                    path: shown,
+                    whole,
+                    signed,
+                });
             } else if text == "grub.cfg" {
                 let bytes = root::read(tree, &path, STUB).unwrap_or_default();
                 let config = super::grubcfg::parse(&path, &String::from_utf8_lossy(&bytes));
                 facts.stubs.extend(
-                    config.searches.into_iter().map(|(line, uuid)| (shown.clone(), line, uuid)),
+                    config
+                        .searches
+                        .into_iter()
+                        .map(|(line, uuid)| (shown.clone(), line, uuid)),
                 );
             }
         }
@@ -141,7 +152,9 @@ pub fn nvram() -> Option<Nvram> {
     let variable = |name: &str| {
         let path = Path::new(VARIABLES).join(format!("{name}-{GLOBAL}"));
         // The first four bytes are the variable's attributes.
-        fs::read(path).ok().and_then(|bytes| bytes.get(4..).map(<[u8]>::to_vec))
+        fs::read(path)
+            .ok()
+            .and_then(|bytes| bytes.get(4..).map(<[u8]>::to_vec))
     };
     fs::metadata(VARIABLES).ok()?;
     let order = variable("BootOrder")?;
@@ -198,7 +211,9 @@ fn utf16(bytes: &[u8]) -> (String, usize) {
 
 /// The first three fields of a GUID are little-endian.
 fn guid(raw: &[u8]) -> String {
-    let hex = |bytes: &mut dyn Iterator<Item = &u8>| bytes.map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &mut dyn Iterator<Item = &u8>| {
+        bytes.map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
     [
         hex(&mut raw[..4].iter().rev()),
         hex(&mut raw[4..6].iter().rev()),
@@ -216,7 +231,10 @@ mod tests {
     #[test]
     fn a_boot_entry_is_read() {
         let text = |text: &str| -> Vec<u8> {
-            text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+            text.encode_utf16()
+                .chain([0])
+                .flat_map(u16::to_le_bytes)
+                .collect()
         };
         let mut partition = vec![4, 1, 42, 0];
         partition.extend([0; 20]);

@@ -79,7 +79,9 @@ impl State {
                 self.current.options = words.get(2..).unwrap_or_default().join(" ");
             }
             "initrd" | "initrdefi" | "initrd16" if self.open_entry => {
-                self.current.initrds.extend(words.get(1..).unwrap_or_default().iter().cloned());
+                self.current
+                    .initrds
+                    .extend(words.get(1..).unwrap_or_default().iter().cloned());
             }
             "search" | "search.fs_uuid" => self.search(number, first, &words, config),
             "configfile" | "blscfg" | "source" | "." => config.refers = true,
@@ -104,7 +106,8 @@ impl State {
     }
 
     fn search(&mut self, number: usize, first: &str, words: &[String], config: &mut Config) {
-        let by_uuid = first == "search.fs_uuid" || words.iter().any(|word| word == "--fs-uuid" || word == "-u");
+        let by_uuid = first == "search.fs_uuid"
+            || words.iter().any(|word| word == "--fs-uuid" || word == "-u");
         let is_uuid = |word: &&String| {
             word.len() >= 8 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
         };
@@ -204,8 +207,14 @@ submenu 'Advanced options' $menuentry_id_option 'y' {
         assert_eq!(config.broken, None);
         assert_eq!(config.entries.len(), 2);
         let first = &config.entries[0];
-        assert_eq!(first.kernel.as_deref(), Some("/boot/vmlinuz-6.1.0-40-amd64"));
-        assert_eq!(first.root(), Some("UUID=9d2f62a8-8e6e-4b11-a7b7-64d0ff8b6ad1"));
+        assert_eq!(
+            first.kernel.as_deref(),
+            Some("/boot/vmlinuz-6.1.0-40-amd64")
+        );
+        assert_eq!(
+            first.root(),
+            Some("UUID=9d2f62a8-8e6e-4b11-a7b7-64d0ff8b6ad1")
+        );
         assert_eq!((first.line, first.default, first.minor), (19, true, false));
         assert_eq!(first.search.as_ref().map(|it| it.0), Some(17));
         assert!(config.entries[1].minor && !config.entries[1].default);
@@ -223,7 +232,10 @@ submenu 'Advanced options' $menuentry_id_option 'y' {
 
     #[test]
     fn quotes_are_grubs() {
-        assert_eq!(words(r#"set a="b c" 'd"e' f\ g"#), ["set", "a=b c", "d\"e", "f g"]);
+        assert_eq!(
+            words(r#"set a="b c" 'd"e' f\ g"#),
+            ["set", "a=b c", "d\"e", "f g"]
+        );
         assert_eq!(words("''"), [""]);
     }
 }

@@ -39,7 +39,13 @@ const WINDOW: usize = 64 << 10;
 
 impl<'f> Cursor<'f> {
     fn new(file: &'f TreeFile, size: u64) -> Self {
-        Self { file, at: 0, size, buffer: Vec::new(), start: 0 }
+        Self {
+            file,
+            at: 0,
+            size,
+            buffer: Vec::new(),
+            start: 0,
+        }
     }
 
     /// `length` bytes at the cursor, which moves past them.
@@ -48,7 +54,10 @@ impl<'f> Cursor<'f> {
         if end > self.size {
             return None;
         }
-        let inside = self.at.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
+        let inside = self
+            .at
+            .checked_sub(self.start)
+            .and_then(|from| usize::try_from(from).ok());
         let have = inside.and_then(|from| self.buffer.get(from..from.checked_add(length)?));
         if let Some(have) = have {
             let have = have.to_vec();
@@ -58,7 +67,10 @@ impl<'f> Cursor<'f> {
         let mut buffer = vec![0; WINDOW.max(length)];
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], self.at + filled as u64) {
+            match self
+                .file
+                .read_at(&mut buffer[filled..], self.at + filled as u64)
+            {
                 Ok(0) | Err(_) => break,
                 Ok(count) => filled += count,
             }
@@ -101,7 +113,9 @@ pub fn kernel(tree: &dyn Tree, path: &RootPath) -> Result<(), String> {
         return Err("no regular file".into());
     }
     let mut head = vec![0; 0x210];
-    let count = file.read_at(&mut head, 0).map_err(|error| error.to_string())?;
+    let count = file
+        .read_at(&mut head, 0)
+        .map_err(|error| error.to_string())?;
     head.truncate(count);
     if head.iter().all(|byte| *byte == 0) {
         return Err("it holds zeros only".into());
@@ -111,8 +125,16 @@ pub fn kernel(tree: &dyn Tree, path: &RootPath) -> Result<(), String> {
     }
     // An EFI stub, a compressed image of another architecture, an ELF kernel, a U-Boot image,
     // arm64's own header.
-    let known: [&[u8]; 6] = [b"MZ", b"\x1f\x8b", b"\x7fELF", b"\x27\x05\x19\x56", b"\x28\xb5\x2f\xfd", b"\xd0\x0d\xfe\xed"];
-    let arm = head.get(0x38..0x3c) == Some(b"ARM\x64") || head.get(0x24..0x28) == Some(&[0x18, 0x28, 0x6f, 0x01]);
+    let known: [&[u8]; 6] = [
+        b"MZ",
+        b"\x1f\x8b",
+        b"\x7fELF",
+        b"\x27\x05\x19\x56",
+        b"\x28\xb5\x2f\xfd",
+        b"\xd0\x0d\xfe\xed",
+    ];
+    let arm = head.get(0x38..0x3c) == Some(b"ARM\x64")
+        || head.get(0x24..0x28) == Some(&[0x18, 0x28, 0x6f, 0x01]);
     if arm || known.iter().any(|magic| head.starts_with(magic)) {
         return Ok(());
     }
@@ -205,14 +227,21 @@ fn compressed(cursor: &mut Cursor<'_>, magic: &[u8], archives: usize) -> Result<
         return Ok(Image::Whole("zstd"));
     }
     if magic.starts_with(&[0x1f, 0x8b]) {
-        return gzip(cursor).map_or_else(|why| Err(format!("its gzip stream is damaged: {why}")), |()| Ok(Image::Whole("gzip")));
+        return gzip(cursor).map_or_else(
+            |why| Err(format!("its gzip stream is damaged: {why}")),
+            |()| Ok(Image::Whole("gzip")),
+        );
     }
     if magic.starts_with(&[0x02, 0x21, 0x4c, 0x18]) {
         lz4(cursor).ok_or_else(|| cut("lz4"))?;
         return Ok(Image::Whole("lz4"));
     }
     if magic.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-        return if ends_with_xz_footer(cursor) { Ok(Image::Whole("xz")) } else { Err(cut("xz")) };
+        return if ends_with_xz_footer(cursor) {
+            Ok(Image::Whole("xz"))
+        } else {
+            Err(cut("xz"))
+        };
     }
     let others: [(&[u8], &str); 4] = [
         (b"BZh", "bzip2"),
@@ -251,7 +280,9 @@ fn cpio(cursor: &mut Cursor<'_>) -> Result<(), String> {
         }
         let name = cursor.take(name_size as usize).ok_or_else(cut)?;
         let pad = |at: u64| at.next_multiple_of(4) - at;
-        cursor.skip(pad(110 + u64::from(name_size))).ok_or_else(cut)?;
+        cursor
+            .skip(pad(110 + u64::from(name_size)))
+            .ok_or_else(cut)?;
         if name.starts_with(b"TRAILER!!!") {
             return Ok(());
         }
@@ -295,7 +326,11 @@ fn zstd(cursor: &mut Cursor<'_>) -> Option<()> {
             }
             let raw = cursor.take(3)?;
             let header = u32::from(raw[0]) | u32::from(raw[1]) << 8 | u32::from(raw[2]) << 16;
-            let size = if (header >> 1) & 3 == 1 { 1 } else { header >> 3 };
+            let size = if (header >> 1) & 3 == 1 {
+                1
+            } else {
+                header >> 3
+            };
             cursor.skip(u64::from(size))?;
             if header & 1 != 0 {
                 break;
@@ -327,13 +362,19 @@ fn lz4(cursor: &mut Cursor<'_>) -> Option<()> {
 fn ends_with_xz_footer(cursor: &mut Cursor<'_>) -> bool {
     let tail = cursor.size.min(4096);
     cursor.at = cursor.size - tail;
-    let bytes = cursor.take(usize::try_from(tail).unwrap_or(0)).unwrap_or_default();
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    let bytes = cursor
+        .take(usize::try_from(tail).unwrap_or(0))
+        .unwrap_or_default();
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |at| at + 1);
     bytes[..end].ends_with(b"YZ")
 }
 
 fn gzip(cursor: &mut Cursor<'_>) -> Result<(), String> {
-    let mut reader = flate2::bufread::GzDecoder::new(std::io::BufReader::with_capacity(256 << 10, cursor));
+    let mut reader =
+        flate2::bufread::GzDecoder::new(std::io::BufReader::with_capacity(256 << 10, cursor));
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0;
     loop {
@@ -384,7 +425,10 @@ mod tests {
             let shorter = whole[..whole.len() - cut].to_vec();
             assert!(matches!(image(shorter), Image::Bad(_)), "{cut} bytes less");
         }
-        assert!(matches!(image(bytes), Image::Bad(_)), "microcode is no initramfs");
+        assert!(
+            matches!(image(bytes), Image::Bad(_)),
+            "microcode is no initramfs"
+        );
     }
 
     #[test]
@@ -394,7 +438,10 @@ mod tests {
         encoder.write_all(&[7; 100_000]).unwrap();
         let bytes = encoder.finish().unwrap();
         assert_eq!(image(bytes.clone()), Image::Whole("gzip"));
-        assert!(matches!(image(bytes[..bytes.len() - 9].to_vec()), Image::Bad(_)));
+        assert!(matches!(
+            image(bytes[..bytes.len() - 9].to_vec()),
+            Image::Bad(_)
+        ));
         assert!(matches!(image(b"hello, world".to_vec()), Image::Bad(_)));
         assert!(matches!(image(vec![0; 9000]), Image::Bad(_)));
     }
@@ -405,7 +452,8 @@ mod tests {
         bz[0x202..0x206].copy_from_slice(b"HdrS");
         bz[0x1f1] = 1;
         bz[0x1f4..0x1f8].copy_from_slice(&100_u32.to_le_bytes());
-        let check = |bytes: Vec<u8>| kernel(&Mem::new().with_file("/k", bytes), &RootPath::new("/k"));
+        let check =
+            |bytes: Vec<u8>| kernel(&Mem::new().with_file("/k", bytes), &RootPath::new("/k"));
         assert!(check(bz.clone()).unwrap_err().contains("cut off"));
         bz.resize(1024 + 1600, 1);
         assert_eq!(check(bz), Ok(()));

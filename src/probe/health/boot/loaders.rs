@@ -35,7 +35,10 @@ pub fn read(name: &str, device: &Path) -> std::io::Result<Sectors> {
     rustix::io::pread(&file, &mut first, 0)?;
     let mut found = judge(&first);
     found.disk = name.to_string();
-    if let Some(at) = found.core_at.and_then(|sector| sector.checked_mul(SECTOR as u64)) {
+    if let Some(at) = found
+        .core_at
+        .and_then(|sector| sector.checked_mul(SECTOR as u64))
+    {
         let mut core = vec![0; SECTOR];
         let count = rustix::io::pread(&file, &mut core, at).unwrap_or(0);
         found.core = count == SECTOR && is_core(&core);

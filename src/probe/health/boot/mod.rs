@@ -80,7 +80,11 @@ pub fn look(tree: &dyn Tree, boot: &Boot) -> BootFacts {
                 (path, bad)
             }),
             empty_initramfs: empty_initramfs(tree, &kernel.version),
-            modules: if versioned { modules(tree, &kernel.version) } else { Modules::Unnamed },
+            modules: if versioned {
+                modules(tree, &kernel.version)
+            } else {
+                Modules::Unnamed
+            },
             rescue: kernel.rescue,
         }
     });
@@ -92,7 +96,9 @@ pub fn look(tree: &dyn Tree, boot: &Boot) -> BootFacts {
         grub_modules_missing: grub_modules(tree),
         firmware: firmware::on_esp(tree),
         boot_empty: names.is_ok_and(|names| {
-            names.iter().all(|name| name == "lost+found" || name == "efi")
+            names
+                .iter()
+                .all(|name| name == "lost+found" || name == "efi")
         }),
     }
 }
@@ -107,17 +113,26 @@ fn modules(tree: &dyn Tree, version: &str) -> Modules {
             return Modules::Good;
         }
     }
-    if there { Modules::NoIndex } else { Modules::Missing }
+    if there {
+        Modules::NoIndex
+    } else {
+        Modules::Missing
+    }
 }
 
 fn empty_initramfs(tree: &dyn Tree, version: &str) -> Option<RootPath> {
-    [format!("initrd.img-{version}"), format!("initramfs-{version}.img"), format!("initrd-{version}"), format!("initramfs-{version}")]
-        .iter()
-        .map(|name| RootPath::new("/boot").join(name))
-        .find(|path| {
-            tree.stat(path)
-                .is_ok_and(|meta| meta.kind == Kind::File && meta.size == 0)
-        })
+    [
+        format!("initrd.img-{version}"),
+        format!("initramfs-{version}.img"),
+        format!("initrd-{version}"),
+        format!("initramfs-{version}"),
+    ]
+    .iter()
+    .map(|name| RootPath::new("/boot").join(name))
+    .find(|path| {
+        tree.stat(path)
+            .is_ok_and(|meta| meta.kind == Kind::File && meta.size == 0)
+    })
 }
 
 /// initramfs images with no kernel of their version.
@@ -131,12 +146,15 @@ fn alone(tree: &dyn Tree, boot: &Boot) -> Vec<RootPath> {
         let Some(version) = version.map(|version| version.trim_end_matches(".img")) else {
             continue;
         };
-        let version = version.trim_end_matches("-fallback").trim_end_matches("kdump");
-        let has_kernel = boot
-            .kernels
+        let version = version
+            .trim_end_matches("-fallback")
+            .trim_end_matches("kdump");
+        let has_kernel = boot.kernels.iter().any(|kernel| {
+            kernel.version == version || kernel.version == version.trim_start_matches("genkernel-")
+        });
+        let odd = ["plymouth", ".old", ".bak", ".new", ".dpkg-bak", "rescue"]
             .iter()
-            .any(|kernel| kernel.version == version || kernel.version == version.trim_start_matches("genkernel-"));
-        let odd = ["plymouth", ".old", ".bak", ".new", ".dpkg-bak", "rescue"].iter().any(|word| name.contains(word));
+            .any(|word| name.contains(word));
         if !has_kernel && !odd && found.len() < 16 {
             found.push(RootPath::new("/boot").join(name));
         }
@@ -148,7 +166,9 @@ fn alone(tree: &dyn Tree, boot: &Boot) -> Vec<RootPath> {
 fn grub_modules(tree: &dyn Tree) -> Option<RootPath> {
     for base in ["/boot/grub", "/boot/grub2"] {
         let platform = RootPath::new(base).join("i386-pc");
-        let there = tree.stat(&platform).is_ok_and(|meta| meta.kind == Kind::Directory);
+        let there = tree
+            .stat(&platform)
+            .is_ok_and(|meta| meta.kind == Kind::Directory);
         let normal = platform.join("normal.mod");
         let whole = |path: &RootPath| {
             root::is_file(tree, path) && tree.stat(path).is_ok_and(|meta| meta.size > 0)

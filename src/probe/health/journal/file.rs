@@ -114,9 +114,15 @@ impl<'f> Journal<'f> {
                     break;
                 }
                 let body = bytes(self.file, at + 16, 24)?;
-                let long = |from: usize| Some(u64::from_le_bytes(body.get(from..from + 8)?.try_into().ok()?));
+                let long = |from: usize| {
+                    Some(u64::from_le_bytes(
+                        body.get(from..from + 8)?.try_into().ok()?,
+                    ))
+                };
                 let length = size.checked_sub(40)?;
-                if length == name.len() as u64 && bytes(self.file, at + 40, name.len())? == name.as_bytes() {
+                if length == name.len() as u64
+                    && bytes(self.file, at + 40, name.len())? == name.as_bytes()
+                {
                     return long(16);
                 }
                 at = long(8)?;
@@ -142,9 +148,15 @@ impl<'f> Journal<'f> {
             return None;
         }
         let body = bytes(self.file, at.checked_add(16)?, 48)?;
-        let long = |from: usize| Some(u64::from_le_bytes(body.get(from..from + 8)?.try_into().ok()?));
+        let long = |from: usize| {
+            Some(u64::from_le_bytes(
+                body.get(from..from + 8)?.try_into().ok()?,
+            ))
+        };
         let begin = if self.compact { 72 } else { 64 };
-        let length = usize::try_from(size.checked_sub(begin)?).unwrap_or(usize::MAX).min(MOST_TEXT);
+        let length = usize::try_from(size.checked_sub(begin)?)
+            .unwrap_or(usize::MAX)
+            .min(MOST_TEXT);
         let text = if flags & COMPRESSED == 0 {
             bytes(self.file, at.checked_add(begin)?, length)?
         } else {
@@ -178,7 +190,10 @@ impl<'f> Journal<'f> {
             }
             array = next;
         }
-        offsets.into_iter().filter_map(|at| self.entry(at)).collect()
+        offsets
+            .into_iter()
+            .filter_map(|at| self.entry(at))
+            .collect()
     }
 
     /// `(next array, (the last entries of this one, how many it holds))`.
@@ -215,23 +230,38 @@ impl<'f> Journal<'f> {
         let when = u64::from_le_bytes(body.get(8..16)?.try_into().ok()?);
         let boot = body.get(24..40)?.try_into().ok()?;
         let width = if self.compact { 4 } else { 16 };
-        let count = usize::try_from(size.checked_sub(64)? / width).unwrap_or(0).min(MOST_ITEMS);
-        let raw = bytes(self.file, at.checked_add(64)?, count * usize::try_from(width).ok()?)?;
-        let items = raw.chunks_exact(usize::try_from(width).ok()?).filter_map(|item| {
-            if self.compact {
-                Some(u64::from(u32::from_le_bytes(item.try_into().ok()?)))
-            } else {
-                Some(u64::from_le_bytes(item.get(..8)?.try_into().ok()?))
-            }
-        });
-        Some(Entry { when, boot, items: items.collect() })
+        let count = usize::try_from(size.checked_sub(64)? / width)
+            .unwrap_or(0)
+            .min(MOST_ITEMS);
+        let raw = bytes(
+            self.file,
+            at.checked_add(64)?,
+            count * usize::try_from(width).ok()?,
+        )?;
+        let items = raw
+            .chunks_exact(usize::try_from(width).ok()?)
+            .filter_map(|item| {
+                if self.compact {
+                    Some(u64::from(u32::from_le_bytes(item.try_into().ok()?)))
+                } else {
+                    Some(u64::from_le_bytes(item.get(..8)?.try_into().ok()?))
+                }
+            });
+        Some(Entry {
+            when,
+            boot,
+            items: items.collect(),
+        })
     }
 
     /// The value of a field in an entry; `None` where it is absent or compressed.
     pub(super) fn value(&self, entry: &Entry, name: &str) -> Option<String> {
         entry.items.iter().find_map(|at| {
             let data = self.data(*at)?;
-            let value = data.text.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            let value = data
+                .text
+                .strip_prefix(name.as_bytes())?
+                .strip_prefix(b"=")?;
             Some(String::from_utf8_lossy(value).into_owned())
         })
     }

@@ -55,14 +55,22 @@ pub fn look(tree: &dyn Tree, machine_id: Option<&str>) -> LastBootLog {
         return log;
     };
     let mut files = Vec::new();
-    for name in tree.list(&directory).unwrap_or_default().into_iter().take(4096) {
+    for name in tree
+        .list(&directory)
+        .unwrap_or_default()
+        .into_iter()
+        .take(4096)
+    {
         let text = name.to_string_lossy();
         // `.journal~` was cut off by a crash and may hold the boot that matters.
-        let is_system = text.starts_with("system") && (text.ends_with(".journal") || text.ends_with(".journal~"));
-        if let Some(meta) = is_system.then(|| tree.lstat(&directory.join(&name)).ok()).flatten() {
-            if meta.kind == Kind::File {
-                files.push((std::cmp::Reverse(meta.modified), directory.join(&name)));
-            }
+        let is_system = text.starts_with("system")
+            && (text.ends_with(".journal") || text.ends_with(".journal~"));
+        if let Some(meta) = is_system
+            .then(|| tree.lstat(&directory.join(&name)).ok())
+            .flatten()
+            && meta.kind == Kind::File
+        {
+            files.push((std::cmp::Reverse(meta.modified), directory.join(&name)));
         }
     }
     files.sort();
@@ -73,7 +81,8 @@ pub fn look(tree: &dyn Tree, machine_id: Option<&str>) -> LastBootLog {
             continue;
         };
         let Some(journal) = Journal::open(&file) else {
-            log.unread.get_or_insert_with(|| format!("{path} has a format that is not read"));
+            log.unread
+                .get_or_insert_with(|| format!("{path} has a format that is not read"));
             continue;
         };
         if journal.last == 0 || boot.is_some_and(|boot| boot != journal.boot) {
@@ -82,7 +91,9 @@ pub fn look(tree: &dyn Tree, machine_id: Option<&str>) -> LastBootLog {
         boot = Some(journal.boot);
         read += 1;
         log.file.get_or_insert_with(|| path.to_string());
-        log.ended = log.ended.max(i64::try_from(journal.last / 1_000_000).unwrap_or(0));
+        log.ended = log
+            .ended
+            .max(i64::try_from(journal.last / 1_000_000).unwrap_or(0));
         gather(&journal, &mut log);
     }
     if read > 0 {
@@ -95,12 +106,19 @@ pub fn look(tree: &dyn Tree, machine_id: Option<&str>) -> LastBootLog {
 
 /// The directory of the machine id; where that is not known, the only one.
 fn directory(tree: &dyn Tree, base: &RootPath, machine_id: Option<&str>) -> Option<RootPath> {
-    let is_dir = |path: &RootPath| tree.stat(path).is_ok_and(|meta| meta.kind == Kind::Directory);
+    let is_dir = |path: &RootPath| {
+        tree.stat(path)
+            .is_ok_and(|meta| meta.kind == Kind::Directory)
+    };
     if let Some(path) = machine_id.map(|id| base.join(id)).filter(is_dir) {
         return Some(path);
     }
     let names = tree.list(base).ok()?;
-    let mut ids = names.iter().filter(|name| name.len() == 32).map(|name| base.join(name)).filter(is_dir);
+    let mut ids = names
+        .iter()
+        .filter(|name| name.len() == 32)
+        .map(|name| base.join(name))
+        .filter(is_dir);
     let first = ids.next()?;
     ids.next().is_none().then_some(first)
 }
@@ -118,16 +136,26 @@ fn gather(journal: &Journal<'_>, log: &mut LastBootLog) {
         }
     }
     for data in journal.values("UNIT") {
-        let emergency = [&b"UNIT=emergency.target"[..], b"UNIT=emergency.service", b"UNIT=rescue.service"];
+        let emergency = [
+            &b"UNIT=emergency.target"[..],
+            b"UNIT=emergency.service",
+            b"UNIT=rescue.service",
+        ];
         if !emergency.contains(&data.text.as_slice()) {
             continue;
         }
         let entries = journal.entries_of(&data, MOST_OF_EACH);
-        let last = entries.iter().rev().filter(|entry| entry.boot == journal.boot).find_map(|entry| {
-            let line = line(journal, entry, 6)?;
-            let began = ["Started", "Reached", "Starting"].iter().any(|word| line.message.starts_with(word));
-            began.then_some(line)
-        });
+        let last = entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.boot == journal.boot)
+            .find_map(|entry| {
+                let line = line(journal, entry, 6)?;
+                let began = ["Started", "Reached", "Starting"]
+                    .iter()
+                    .any(|word| line.message.starts_with(word));
+                began.then_some(line)
+            });
         log.emergency = log.emergency.take().or(last);
     }
 }

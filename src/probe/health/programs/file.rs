@@ -9,7 +9,12 @@ const ET_EXEC: u16 = 2;
 const ET_DYN: u16 = 3;
 const HEADER: usize = 64;
 /// Programs here are started at boot, though no PATH names the directory.
-const STARTED_AT_BOOT: &[&str] = &["/usr/lib/systemd", "/lib/systemd", "/usr/lib/udev", "/lib/udev"];
+const STARTED_AT_BOOT: &[&str] = &[
+    "/usr/lib/systemd",
+    "/lib/systemd",
+    "/usr/lib/udev",
+    "/lib/udev",
+];
 /// More versions of one object are not listed.
 const MOST_VERSIONS: usize = 6;
 
@@ -29,9 +34,15 @@ pub(super) fn look(
         return;
     }
     let role = |program: bool| {
-        let at_boot = || STARTED_AT_BOOT.iter().any(|base| path.starts_with(&RootPath::new(base)));
+        let at_boot = || {
+            STARTED_AT_BOOT
+                .iter()
+                .any(|base| path.starts_with(&RootPath::new(base)))
+        };
         if program {
-            Role::Program { common: in_path || at_boot() }
+            Role::Program {
+                common: in_path || at_boot(),
+            }
         } else {
             Role::Library
         }
@@ -40,9 +51,15 @@ pub(super) fn look(
         Ok(header) => header,
         Err(error) => return found.unread(path.as_bytes(), error.to_string()),
     };
-    let who = Who { path: path.as_bytes().to_vec(), needed_by: None };
+    let who = Who {
+        path: path.as_bytes().to_vec(),
+        needed_by: None,
+    };
     let mut damaged = |reason: String, machine, program| {
-        let wrong = Wrong::Damaged { path: path.as_bytes().to_vec(), reason };
+        let wrong = Wrong::Damaged {
+            path: path.as_bytes().to_vec(),
+            reason,
+        };
         found.add(wrong, machine, role(program), who.clone());
     };
     if meta.size == 0 {
@@ -60,7 +77,11 @@ pub(super) fn look(
         return;
     }
     let Some(elf) = Head::read(&header) else {
-        damaged("its ELF header is cut off".into(), Machine::default(), !is_library);
+        damaged(
+            "its ELF header is cut off".into(),
+            Machine::default(),
+            !is_library,
+        );
         return;
     };
     if !matches!(elf.kind, ET_EXEC | ET_DYN) {
@@ -115,23 +136,32 @@ fn judge(
             .map_or(problem.object.as_slice(), |object| object.path.as_bytes());
         let wrong = Wrong::Version {
             path: provider.to_vec(),
-            versions: std::iter::once(problem.version.clone()).take(MOST_VERSIONS).collect(),
+            versions: std::iter::once(problem.version.clone())
+                .take(MOST_VERSIONS)
+                .collect(),
         };
         found.add(wrong, machine, role, who(closure, problem.needed_by));
     }
 }
 
 fn wrong(closure: &Closure, missing: &Missing) -> Wrong {
-    let loader = closure.interpreter.as_ref().filter(|loader| !loader.present);
+    let loader = closure
+        .interpreter
+        .as_ref()
+        .filter(|loader| !loader.present);
     if let Some(loader) = loader.filter(|it| it.path.as_bytes() == missing.name) {
-        return Wrong::Loader { path: loader.path.as_bytes().to_vec() };
+        return Wrong::Loader {
+            path: loader.path.as_bytes().to_vec(),
+        };
     }
     match &missing.refused {
         Some((path, reason)) => Wrong::Refused {
             path: path.as_bytes().to_vec(),
             reason: reason.clone(),
         },
-        None => Wrong::Library { name: missing.name.clone() },
+        None => Wrong::Library {
+            name: missing.name.clone(),
+        },
     }
 }
 
@@ -144,7 +174,10 @@ fn who(closure: &Closure, needer: Needer) -> Who {
             .map(|object| object.path.as_bytes().to_vec()),
         Needer::Preload => Some(b"/etc/ld.so.preload".to_vec()),
     };
-    Who { path: closure.program.as_bytes().to_vec(), needed_by }
+    Who {
+        path: closure.program.as_bytes().to_vec(),
+        needed_by,
+    }
 }
 
 /// `libx.so`, `libx.so.1.2`; not `x.socket`.
@@ -187,15 +220,27 @@ impl Head {
         let little = *bytes.get(5)? != 2;
         let half = |at: usize| {
             let raw: [u8; 2] = bytes.get(at..at + 2)?.try_into().ok()?;
-            Some(if little { u16::from_le_bytes(raw) } else { u16::from_be_bytes(raw) })
+            Some(if little {
+                u16::from_le_bytes(raw)
+            } else {
+                u16::from_be_bytes(raw)
+            })
         };
         let word = |at: usize| {
             let raw: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-            Some(if little { u32::from_le_bytes(raw) } else { u32::from_be_bytes(raw) })
+            Some(if little {
+                u32::from_le_bytes(raw)
+            } else {
+                u32::from_be_bytes(raw)
+            })
         };
         let long = |at: usize| {
             let (first, second) = (u64::from(word(at)?), u64::from(word(at + 4)?));
-            Some(if little { first | second << 32 } else { second | first << 32 })
+            Some(if little {
+                first | second << 32
+            } else {
+                second | first << 32
+            })
         };
         let (offset, size, count) = if class == 2 {
             (long(40)?, half(58)?, half(60)?)
@@ -205,8 +250,15 @@ impl Head {
         let table = u64::from(size).checked_mul(u64::from(count))?;
         Some(Self {
             kind: half(16)?,
-            machine: Machine { class, machine: half(18)? },
-            end: if count == 0 { 0 } else { offset.checked_add(table)? },
+            machine: Machine {
+                class,
+                machine: half(18)?,
+            },
+            end: if count == 0 {
+                0
+            } else {
+                offset.checked_add(table)?
+            },
         })
     }
 }
@@ -235,7 +287,10 @@ mod tests {
         let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
         assert!(Head::read(&bytes).is_none());
         bytes.resize(64, 0xff);
-        assert!(Head::read(&bytes).is_none(), "the end of the file overflows");
+        assert!(
+            Head::read(&bytes).is_none(),
+            "the end of the file overflows"
+        );
         bytes[40..64].fill(0);
         assert_eq!(Head::read(&bytes).map(|head| head.end), Some(0));
     }

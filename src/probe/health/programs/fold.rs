@@ -142,9 +142,8 @@ impl Programs {
     }
 
     fn merge_trouble(&mut self, new: Trouble) {
-        let same = |old: &&mut Trouble| {
-            old.machine == new.machine && old.wrong.key() == new.wrong.key()
-        };
+        let same =
+            |old: &&mut Trouble| old.machine == new.machine && old.wrong.key() == new.wrong.key();
         let Some(old) = self.troubles.iter_mut().find(same) else {
             if self.troubles.len() < MOST_CAUSES {
                 self.troubles.push(new);
@@ -174,7 +173,10 @@ impl Programs {
     /// Counts a program for its machine.
     pub(super) fn count(&mut self, machine: Machine) {
         self.programs += 1;
-        let known = self.machines.iter_mut().find(|(known, _)| *known == machine);
+        let known = self
+            .machines
+            .iter_mut()
+            .find(|(known, _)| *known == machine);
         if let Some((_, count)) = known {
             *count += 1;
         } else if self.machines.len() < MOST_MACHINES {
@@ -252,12 +254,27 @@ mod tests {
     fn one_cause_is_one_entry_and_programs_name_it() {
         let machine = Machine::default();
         let (mut one, mut two) = (Programs::default(), Programs::default());
-        one.add(library("libc.so.6"), machine, Role::Library, who("/lib/a.so"));
+        one.add(
+            library("libc.so.6"),
+            machine,
+            Role::Library,
+            who("/lib/a.so"),
+        );
         for index in 0..20 {
             let role = Role::Program { common: index < 3 };
-            two.add(library("libc.so.6"), machine, role, who(&format!("/bin/p{index:02}")));
+            two.add(
+                library("libc.so.6"),
+                machine,
+                role,
+                who(&format!("/bin/p{index:02}")),
+            );
         }
-        two.add(library("libz.so.1"), machine, Role::Library, who("/lib/b.so"));
+        two.add(
+            library("libz.so.1"),
+            machine,
+            Role::Library,
+            who("/lib/b.so"),
+        );
         one.merge(two);
         one.settle();
         assert_eq!(one.troubles.len(), 2);

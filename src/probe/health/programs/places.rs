@@ -108,7 +108,9 @@ pub(super) fn find(tree: &dyn Tree) -> Places {
     }
     // What the loader searches holds most of the libraries: each is work of its own.
     for path in places.searched.clone() {
-        let known = DEEP.iter().any(|base| path.starts_with(&RootPath::new(base)));
+        let known = DEEP
+            .iter()
+            .any(|base| path.starts_with(&RootPath::new(base)));
         places.add(tree, path, known, &mut seen);
     }
     places.cut();
@@ -117,7 +119,10 @@ pub(super) fn find(tree: &dyn Tree) -> Places {
 
 impl Places {
     fn add(&mut self, tree: &dyn Tree, path: RootPath, deep: bool, seen: &mut BTreeSet<RootPath>) {
-        if !seen.insert(path.clone()) || self.not.contains(&path) || self.directories.len() >= MOST_PIECES / 2 {
+        if !seen.insert(path.clone())
+            || self.not.contains(&path)
+            || self.directories.len() >= MOST_PIECES / 2
+        {
             return;
         }
         let names = tree.list(&path).unwrap_or_default();

@@ -30,7 +30,8 @@ const MOST_NAMES: usize = 100_000;
 
 /// Looks at every piece.
 pub(super) fn run(tree: &dyn Tree, places: &Places) -> Programs {
-    let count = std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_WORKERS));
+    let count =
+        std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_WORKERS));
     let mut all = Programs::default();
     let shared = if count > 1 && places.pieces.len() > WORTH_IT {
         share(tree, places, count)
@@ -85,7 +86,9 @@ fn share(tree: &dyn Tree, places: &Places, count: usize) -> Option<Programs> {
         let found = serde_json::from_slice::<Programs>(&text).ok();
         match (read, ended, found) {
             (Ok(_), Ok(_), Some(found)) => all.merge(found),
-            _ => all.lost.push("some programs: a worker process ended early".into()),
+            _ => all
+                .lost
+                .push("some programs: a worker process ended early".into()),
         }
     }
     Some(all)
@@ -126,15 +129,28 @@ fn look(engine: &mut Engine<'_>, places: &Places, piece: &Piece, found: &mut Pro
     let Some(directory) = places.directories.get(piece.directory) else {
         return;
     };
-    let names = directory.names.get(piece.from..piece.to).unwrap_or_default();
+    let names = directory
+        .names
+        .get(piece.from..piece.to)
+        .unwrap_or_default();
     let mut left = MOST_NAMES;
     let depth = if directory.deep { DEEPEST } else { 0 };
     for name in names {
         let path = directory.path.join(name);
-        visit(engine, places, &directory.path, &path, depth, &mut left, found);
+        visit(
+            engine,
+            places,
+            &directory.path,
+            &path,
+            depth,
+            &mut left,
+            found,
+        );
     }
     if left == 0 {
-        found.lost.push(format!("most of what is below {}", directory.path));
+        found
+            .lost
+            .push(format!("most of what is below {}", directory.path));
     }
 }
 
@@ -158,17 +174,15 @@ fn visit(
     };
     match meta.kind {
         Kind::File => file::look(engine, places, directory, path, &meta, found),
-        Kind::Directory if depth > 0 && !places.is_own_work(path) => {
-            match tree.list(path) {
-                Ok(names) => {
-                    for name in names {
-                        let below = path.join(name);
-                        visit(engine, places, path, &below, depth - 1, left, found);
-                    }
+        Kind::Directory if depth > 0 && !places.is_own_work(path) => match tree.list(path) {
+            Ok(names) => {
+                for name in names {
+                    let below = path.join(name);
+                    visit(engine, places, path, &below, depth - 1, left, found);
                 }
-                Err(error) => found.unread(path.as_bytes(), error.to_string()),
             }
-        }
+            Err(error) => found.unread(path.as_bytes(), error.to_string()),
+        },
         _ => {}
     }
 }
