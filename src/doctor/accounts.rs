@@ -44,7 +44,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
         bad_lines("/etc/passwd", Kind::Passwd, &accounts.passwd).map(|it| it.fix(backup("passwd"))),
     );
     // A system without shadow passwords has no x anywhere.
-    let needs_shadow = !accounts.without_shadow.is_empty();
+    let needs_shadow = !accounts.without_shadow.is_empty() && !facts.is_bare();
     if needs_shadow && (!accounts.shadow.there || accounts.shadow.good == 0) {
         found.push(
             Finding::error(
@@ -55,7 +55,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
             .screen("Login incorrect")
             .fix(backup("shadow")),
         );
-    } else if accounts.without_shadow.iter().any(|name| name == "root") {
+    } else if needs_shadow && accounts.without_shadow.iter().any(|name| name == "root") {
         found.push(
             Finding::error(Kind::Shadow, "/etc/shadow has no line for root.")
                 .seen("/etc/passwd sends root's password to /etc/shadow, where no line begins with root:")
@@ -245,7 +245,9 @@ fn pam(facts: &Facts<'_>) -> Option<Finding> {
     .screen("Module is unknown; or: Authentication service cannot retrieve authentication info")
     .fix(fix);
     for gap in &accounts.pam {
-        finding = finding.seen(format!("{}:{} needs {}", gap.file, gap.line, gap.module));
+        finding = finding
+            .file(&gap.module)
+            .seen(format!("{}:{} needs {}", gap.file, gap.line, gap.module));
     }
     if matches!(facts.family(), super::Family::Debian) {
         finding = finding.package(Some("libpam-modules"));

@@ -82,6 +82,30 @@ fn by_package(findings: &mut Vec<Finding>) {
     *findings = kept;
 }
 
+/// Without the `/usr` of a merged system: package lists say /bin/dash, links lead to
+/// /usr/bin/dash.
+fn plain(path: &str) -> &str {
+    let rest = path.strip_prefix("/usr").unwrap_or(path);
+    let merged = ["/bin/", "/sbin/", "/lib"];
+    if merged.iter().any(|base| rest.starts_with(base)) {
+        rest
+    } else {
+        path
+    }
+}
+
+/// Whether a file is the named one or lies below it; a name without a directory is a library's.
+fn is_named(file: &str, name: &str) -> bool {
+    let (file, name) = (plain(file), plain(name));
+    let rest = file.strip_suffix(name);
+    let by_name = !name.is_empty() && !name.starts_with('/');
+    file == name
+        || by_name && rest.is_some_and(|rest| rest.ends_with('/'))
+        || file
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// A list of files that another finding, of whatever kind, is about.
 fn by_file(findings: &mut Vec<Finding>) {
     let named: Vec<String> = findings
@@ -90,12 +114,8 @@ fn by_file(findings: &mut Vec<Finding>) {
         .flat_map(|it| it.files.clone())
         .collect();
     findings.retain(|it| {
-        it.kind != Kind::PackageFiles
-            || !it.files.iter().any(|file| {
-                named
-                    .iter()
-                    .any(|path| file == path || file.starts_with(&format!("{path}/")))
-            })
+        let about = |file: &String| named.iter().any(|name| is_named(file, name));
+        it.kind != Kind::PackageFiles || !it.files.iter().any(about)
     });
 }
 
@@ -184,8 +204,5 @@ fn by_shell(findings: &mut Vec<Finding>) {
             && it.kind == Kind::RootShell
             && (is_shell || it.files.iter().any(|file| file == "/bin/sh")))
             && !(it.kind == Kind::ProgramDamaged && is_shell)
-    });
-    findings.retain(|it| {
-        it.kind != Kind::PackageFiles || !it.files.iter().any(|file| shell.contains(file))
     });
 }

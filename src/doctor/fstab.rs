@@ -2,7 +2,7 @@
 
 use super::fixes::{Fix, Task};
 use super::{Facts, Finding, Kind, Severity};
-use crate::probe::fstab::{Entry, Purpose, Spec};
+use crate::probe::fstab::{Entry, Problem, Purpose, Spec};
 use crate::probe::inventory::Found;
 use crate::probe::roots::ENOUGH;
 use crate::probe::system::Want;
@@ -51,6 +51,8 @@ const TYPES: &[&str] = &[
     "ocfs2",
     "reiser4",
 ];
+/// So many bad lines are shown.
+const SHOWN: usize = 4;
 const SCREEN: &str = "You are in emergency mode. After logging in, type \"journalctl -xb\"";
 
 fn repair(text: impl Into<String>) -> Fix {
@@ -63,19 +65,7 @@ fn repair(text: impl Into<String>) -> Fix {
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     let fstab = &facts.system.facts.fstab;
     let mut found = Vec::new();
-    for problem in &fstab.problems {
-        found.push(
-            Finding::error(
-                Kind::FstabSyntax,
-                format!(
-                    "line {} of fstab cannot be understood. What it was meant to mount is missing.",
-                    problem.line
-                ),
-            )
-            .seen(format!("/etc/fstab:{}: {}", problem.line, problem.what))
-            .fix(repair("correct or comment out that line")),
-        );
-    }
+    found.extend(problems(&fstab.problems));
     for entry in &fstab.entries {
         found.extend(syntax(entry));
         found.extend(fs_type(facts, entry));
@@ -87,6 +77,24 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     found.extend(mount_points(facts));
     found.extend(root(facts));
     found
+}
+
+/// Lines that nobody understands; one finding, since a file of noise has a thousand.
+fn problems(problems: &[Problem]) -> Option<Finding> {
+    let (first, more) = problems.split_first()?;
+    let line = first.line;
+    let what = match more.len() {
+        0 => format!("line {line} of fstab cannot be understood."),
+        many => format!("line {line} of fstab and {many} more cannot be understood."),
+    };
+    let mut finding = Finding::error(
+        Kind::FstabSyntax,
+        format!("{what} What was meant to be mounted is missing."),
+    );
+    for problem in problems.iter().take(SHOWN) {
+        finding = finding.seen(format!("/etc/fstab:{}: {}", problem.line, problem.what));
+    }
+    Some(finding.fix(repair("correct or comment out what is wrong")))
 }
 
 /// `UID=…` or `sda2`: looks like a device and is none.

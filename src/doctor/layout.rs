@@ -132,7 +132,8 @@ fn directories(facts: &Facts<'_>) -> Option<Finding> {
 
 fn shell(facts: &Facts<'_>) -> Option<Finding> {
     let layout = &facts.health.layout;
-    if layout.shell_runs {
+    let absent = matches!(layout.shell, Some(Is::Absent));
+    if layout.shell_runs || absent && facts.is_bare() {
         return None;
     }
     let seen = match layout.shell.as_ref()? {

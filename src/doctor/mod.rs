@@ -25,6 +25,7 @@ pub use fixes::{Family, Fix, Task};
 use crate::probe::health::Health;
 use crate::probe::health::disks::Disks;
 use crate::probe::inventory::Inventory;
+use crate::probe::roots::Evidence;
 use crate::probe::system::System;
 
 /// All that is known of a system.
@@ -47,6 +48,15 @@ impl Facts<'_> {
     #[must_use]
     pub fn family(&self) -> Family {
         Family::of(&self.system.facts.os)
+    }
+
+    /// Whether this is a handful of programs in a directory, a jail: nobody logs in there, and no
+    /// package's script wants a shell.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        let evidence = &self.system.facts.evidence;
+        let whole = |it: &Evidence| matches!(it, Evidence::Packages | Evidence::Init);
+        !self.boots() && !evidence.iter().any(whole)
     }
 
     /// Whether this is meant to boot: a kernel is or was installed, or a boot loader. A container

@@ -2,8 +2,8 @@
 
 use super::fixes::Fix;
 use super::{Facts, Finding, Kind, Severity};
-use crate::model::Kind as FileKind;
-use crate::probe::health::layout::Mode;
+use crate::model::{Kind as FileKind, RootPath};
+use crate::probe::health::layout::{Is, Mode};
 
 /// Everybody has to get through these.
 const OPEN: &[&str] = &[
@@ -27,7 +27,15 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
         .iter()
         .find(|it| it.path.to_string() == "/usr")
         .map_or(0, |it| it.meta.uid);
-    let mut found: Vec<Finding> = modes.iter().filter_map(|mode| one(mode, owner)).collect();
+    // What a link of the merged /usr leads to is there under its own name.
+    let is_link = |path: &RootPath| {
+        let merged = &facts.health.layout.merged;
+        merged
+            .iter()
+            .any(|(name, is)| matches!(is, Is::Link(..)) && path.as_bytes() == name.as_bytes())
+    };
+    let own = modes.iter().filter(|it| !is_link(&it.path));
+    let mut found: Vec<Finding> = own.filter_map(|mode| one(mode, owner)).collect();
     found.extend(host_keys(facts));
     found
 }
@@ -49,7 +57,7 @@ fn one(it: &Mode, owner: u32) -> Option<Finding> {
     };
     let is_dir = it.meta.kind == FileKind::Directory;
     if is_dir && OPEN.contains(&path.as_str()) {
-        if mode & 0o005 != 0o005 && mode & 0o001 == 0 {
+        if mode & 0o001 == 0 {
             return make(
                 Severity::Error,
                 Kind::Directories,

@@ -192,6 +192,8 @@ fn state(hash: &[u8]) -> Password {
 fn read_shadow(text: &[u8], facts: &mut AccountFacts) {
     let mut named = std::collections::BTreeSet::new();
     for (at, fields) in lines(text) {
+        // A line that is broken is no line that is missing: one finding is enough.
+        named.insert(show(fields[0]));
         if fields.len() != 9 {
             facts
                 .shadow
@@ -212,9 +214,8 @@ fn read_shadow(text: &[u8], facts: &mut AccountFacts) {
         if name == "root" {
             facts.root.password.get_or_insert(hash);
         } else if hash == Password::Set && facts.with_password.len() < 100 {
-            facts.with_password.push(name.clone());
+            facts.with_password.push(name);
         }
-        named.insert(name);
     }
     facts.without_shadow.retain(|name| !named.contains(name));
     facts.without_shadow.truncate(MOST_LINES);

@@ -68,10 +68,9 @@ fn dpkg(tree: &dyn Tree, state: &mut PackageState) {
             } else {
                 status(&bytes, state);
                 if let Some(line) = torn(&bytes) {
-                    state.broken.push((
-                        path,
-                        format!("line {line} is neither a field nor the rest of one"),
-                    ));
+                    state
+                        .broken
+                        .push((path, format!("line {line} is no whole field")));
                 }
             }
         }
@@ -89,8 +88,12 @@ fn dpkg(tree: &dyn Tree, state: &mut PackageState) {
     }
 }
 
-/// deb822: `Field: value`, or a line that begins with a blank.
+/// deb822: `Field: value`, or a line that begins with a blank; dpkg refuses a last line without
+/// its end.
 fn torn(bytes: &[u8]) -> Option<usize> {
+    if bytes.last().is_some_and(|byte| *byte != b'\n') {
+        return Some(bytes.iter().filter(|byte| **byte == b'\n').count() + 1);
+    }
     bytes
         .split(|byte| *byte == b'\n')
         .enumerate()
