@@ -21,6 +21,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("newroot-closure.8", &["closure"]),
     ("newroot-profile.5", &["profile"]),
     ("newroot-scan.8", &["scan"]),
+    ("newroot-doctor.8", &["doctor"]),
 ];
 
 /// Flags a page may name though its verbs lack them.
@@ -143,6 +144,11 @@ fn newroot_profile_5_has_every_flag() {
 #[test]
 fn newroot_scan_8_has_every_flag() {
     compare("newroot-scan.8");
+}
+
+#[test]
+fn newroot_doctor_8_has_every_flag() {
+    compare("newroot-doctor.8");
 }
 
 #[test]

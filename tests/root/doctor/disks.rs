@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::debian::{self, ESP_OFFSET, ROOT_OFFSET};
+use super::debian;
 use super::{DEBIAN, PATIENCE, is_only, report};
 use crate::disk::{self, sh};
 use crate::need::Need;
@@ -12,6 +12,10 @@ use crate::trial::Trial;
 /// Name, what damages `DISK` (or, after `root:`, the mounted root), what mends it, the finding.
 type Case = (&'static str, &'static str, &'static str, &'static str);
 
+/// Its root filesystem begins behind 1 MiB of table, 1 MiB for GRUB and 64 MiB of ESP.
+const ROOT_OFFSET: u64 = (1 + 1 + 64) << 20;
+/// The ESP begins behind the table and GRUB.
+const ESP_OFFSET: u64 = (1 + 1) << 20;
 const FSTAB: &str = "root: cp -a etc/fstab etc/fstab.mine; ";
 const MEND_FSTAB: &str = "root: mv etc/fstab.mine etc/fstab";
 /// The table, GRUB's image, the ESP: everything before the root.

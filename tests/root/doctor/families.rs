@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::debian::Base;
+use super::layer::Base;
 use super::{DEBIAN, PATIENCE, grave, report};
 use crate::disk::sh;
 use crate::fixture::glibc_root;

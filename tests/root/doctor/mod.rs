@@ -5,6 +5,7 @@ mod debian;
 mod disks;
 mod families;
 mod hostile;
+mod layer;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use crate::need::Need;
 use crate::run::newroot;
 use crate::trial::Trial;
-use debian::Base;
+use layer::Base;
 
 /// Making the Debian takes its time, and every trial may be the one that makes it.
 const PATIENCE: Duration = Duration::from_secs(1800);
