@@ -6,6 +6,8 @@
 pub mod accounts;
 mod aside;
 pub mod boot;
+#[cfg(test)]
+mod damage;
 pub mod disks;
 pub mod journal;
 pub mod layout;
