@@ -67,7 +67,7 @@ enum End {
 
 pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if globals.dry_run {
-        return preview::run(args, globals, ui);
+        return preview::run(args, ui);
     }
     if !sys::process::may_mount() {
         return Err(needs_root(args).into());

@@ -15,6 +15,7 @@ pub mod cpu;
 pub mod crypttab;
 pub mod features;
 pub mod fstab;
+pub mod health;
 pub mod hibernate;
 pub mod inventory;
 pub mod kernel_log;
@@ -40,5 +41,5 @@ mod users;
 pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
-pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use packages::{Lost, PackageError, PackageFiles, Packages, Record, System, lost_files};
 pub use users::{FileUser, users_of};

@@ -1,7 +1,6 @@
 //! `-n`: what would be done, as shell commands, as far as it is known without doing it.
 
 use super::{inside, visit};
-use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter::{self, Asked};
 use crate::cmd::lent::Lending;
@@ -19,7 +18,7 @@ use crate::ui::Ui;
 /// Where the shell form has a target that is not mounted yet.
 const SHOWN: &str = "/mnt";
 
-pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(Name::Directory(path)) = args.target.as_deref().map(name) else {
         return opening(args, ui);
     };
