@@ -20,6 +20,7 @@ mod holder;
 mod jail;
 mod leak;
 mod menu;
+mod mount;
 #[path = "../it/support/need.rs"]
 mod need;
 mod rescue;
@@ -48,6 +49,7 @@ fn all() -> Vec<Trial> {
         jail::trials(),
         menu::trials(),
         rescue::trials(),
+        mount::trials(),
         scan::trials(),
     ]
     .concat()
