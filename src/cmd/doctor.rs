@@ -146,7 +146,11 @@ fn of_disks(typed: Option<&OsStr>, named: Option<&Name>, quick: bool) -> anyhow:
         Some(Name::Image(path) | Name::Device(path)) => vec![path.clone()],
         _ => Vec::new(),
     };
-    let scan = scan::scan(&Options { only, ..Options::default() }).map_err(|error| target::scan_failure(&error))?;
+    let scan = scan::scan(&Options {
+        only,
+        ..Options::default()
+    })
+    .map_err(|error| target::scan_failure(&error))?;
     let choice = choose(&scan.inventory, &scan.systems, &scan.locked, named);
     let Choice::System(index) = choice else {
         let found = scan.finish().map_err(|left| target::left_open(&left))?;

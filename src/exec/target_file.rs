@@ -233,12 +233,19 @@ fn device_behind(source: &Path, record: &Record) -> SysResult<Option<LoopDevice>
         _ => None,
     });
     match of_session {
-        Some((file, offset)) if !loopdev::is_bound_to(source, file).unwrap_or(false) => {
+        Some((file, offset)) if !shows(source, file) => {
             let open = sys::block::open_to_write(file)?;
             loopdev::attach(&open, offset, 0, file, false).map(Some)
         }
         _ => Ok(None),
     }
+}
+
+/// Whether a loop device is still that of the file.
+fn shows(device: &Path, file: &Path) -> bool {
+    let id = sys::fs::stat_at(CWD, file).ok().map(|meta| meta.id);
+    let shown = loopdev::backing(device);
+    id.is_some_and(|id| shown == Some((id.device, id.inode)))
 }
 
 fn options(fstype: &str, replay: bool) -> Vec<(String, Option<String>)> {
