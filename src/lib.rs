@@ -25,6 +25,8 @@
 //! | | [`exec`] | the only module that changes the machine; emits events, never prints |
 //! | | [`sys`] | the only unsafe code; thin typed wrappers over system calls |
 //!
+//! Beside them `link` says how the release program is linked; it is part of no program.
+//!
 //! Who may import whom is a table in `tests/it/layers.rs`, checked against the source.
 //!
 //! # Invariants
@@ -65,6 +67,11 @@ use std::process::ExitCode;
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     ui::explain_panics();
     let argv: Vec<OsString> = argv.into_iter().collect();
+    // A lent tool's shim is this program under another name, and takes every argument.
+    if let Some(name) = exec::lent_name() {
+        let Err(error) = exec::become_lent(&name, argv);
+        return ui::fatal(&error, error::Exit::NotRunnable).into();
+    }
     match cli::parse(&argv) {
         Ok(invocation) => cmd::dispatch(invocation).into(),
         Err(error) => ui::usage_error(&error).into(),

@@ -12,6 +12,9 @@ use clap::{Args, ValueEnum};
 pub struct EnterArgs {
     #[command(flatten)]
     pub entry: EntryOptions,
+    /// Take this system's tools along, for a root whose own do not start
+    #[arg(long)]
+    pub lent: bool,
     /// The directory that serves as /
     #[arg(value_name = "ROOT")]
     pub root: PathBuf,

@@ -7,10 +7,12 @@ pub mod closure;
 pub mod completions;
 pub mod enter;
 pub mod export;
+pub mod features;
 pub mod jail;
 pub mod mount;
 pub mod open;
 pub mod profile;
+pub mod rescue;
 pub mod scan;
 pub mod sessions;
 pub mod setup;
@@ -68,6 +70,8 @@ pub enum ColorChoice {
 /// A verb and its arguments.
 #[derive(Debug)]
 pub enum Verb {
+    /// No verb at all: the first screen, where there is a terminal
+    Menu,
     /// `closure`, alias `ldd`
     Closure(closure::ClosureArgs),
     /// `jail build|add|try|check|update|show|remove`
@@ -76,6 +80,10 @@ pub enum Verb {
     Enter(enter::EnterArgs),
     /// `scan`
     Scan(scan::ScanArgs),
+    /// `features`
+    Features(features::FeaturesArgs),
+    /// `rescue`
+    Rescue(rescue::RescueArgs),
     /// `mount`
     Mount(mount::MountArgs),
     /// `umount`
@@ -120,6 +128,8 @@ const VERBS: &[Entry] = &[
     entry!("jail", None, jail::JailArgs, Verb::Jail),
     entry!("enter", Some("chroot"), enter::EnterArgs, Verb::Enter),
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
+    entry!("features", None, features::FeaturesArgs, Verb::Features),
+    entry!("rescue", None, rescue::RescueArgs, Verb::Rescue),
     entry!("mount", None, mount::MountArgs, Verb::Mount),
     entry!("umount", None, mount::UmountArgs, Verb::Umount),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
@@ -155,8 +165,10 @@ pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
     };
     let matches = command.try_get_matches_from_mut(argv)?;
     let Some((name, arguments)) = matches.subcommand() else {
-        let kind = clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        return Err(command.error(kind, "which verb? See newroot --help"));
+        return Ok(Invocation {
+            globals: Globals::from_arg_matches(&matches)?,
+            verb: Verb::Menu,
+        });
     };
     let Some(entry) = entry_of(OsStr::new(name)) else {
         return Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand));
@@ -165,6 +177,19 @@ pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
         globals: Globals::from_arg_matches(arguments)?,
         verb: (entry.parse)(arguments)?,
     })
+}
+
+/// The help, as an error: a verb is missing, and nobody is there to be asked.
+#[must_use]
+pub fn without_verb() -> clap::Error {
+    let command = command()
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    match command.try_get_matches_from(["newroot"]) {
+        Err(error) => error,
+        // Not with the two settings above.
+        Ok(_) => clap::Error::new(clap::error::ErrorKind::MissingSubcommand),
+    }
 }
 
 /// The first word that is no option: the verb, if it is one.
@@ -195,14 +220,13 @@ pub fn knows(verb: &str) -> bool {
 }
 
 fn base() -> Command {
-    let command = Command::new("newroot")
+    let command = Globals::augment_args(Command::new("newroot"));
+    // The options' own description would be the program's otherwise.
+    command
         .version(env!("CARGO_PKG_VERSION"))
         .about("Everything that happens behind another root directory")
         .after_help("See newroot(8) and newroot-VERB(8).")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .infer_subcommands(false);
-    Globals::augment_args(command)
+        .infer_subcommands(false)
 }
 
 fn subcommand(entry: &Entry) -> Command {

@@ -94,6 +94,11 @@ pub(super) fn preview(dead: &[Entry], ui: &Ui) -> anyhow::Result<Exit> {
                 Item::Mapping { name } => {
                     format!("cryptsetup close {}\n", shell_quote(name))
                 }
+                Item::TargetFile { source, inside, .. } => format!(
+                    "# on {}, if it is as newroot made it: rm {}\n",
+                    shell_quote(source),
+                    shell_quote(inside)
+                ),
                 Item::Loop { device, .. } => {
                     format!("losetup -d {}\n", shell_quote(device))
                 }

@@ -8,16 +8,20 @@ mod jail;
 mod report;
 
 pub(super) use command::{Wanted, choose};
+pub(super) use facts::open;
+pub(super) use failure::enter as entry_failure;
 pub(super) use failure::namespaces as namespaces_failure;
-pub(super) use report::{Shown, describe, report_visit};
+pub(super) use report::{Shown, describe, exit, report_visit, write_status};
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::lent::Lending;
 use crate::cli::Globals;
 use crate::cli::enter::{EnterArgs, EntryOptions};
 use crate::error::Exit;
-use crate::exec::enter::{Entry, Namespaces, RootDirectory};
+use crate::exec::enter::{Entry, InitRoot, Namespaces, RootDirectory};
 use crate::exec::enter::{run as supervise, unshare};
 use crate::model::{BindEntry, HostPath};
 use crate::plan::{self, Step};
@@ -36,9 +40,13 @@ pub(super) struct Asked<'a> {
     pub(super) given: &'a [(OsString, OsString)],
     /// Binds of the jail; an option for the same place wins.
     pub(super) binds: &'a [BindEntry],
+    /// What a rescue has besides.
+    pub(super) rescue: Option<&'a plan::enter::rescue::Rescue>,
     /// What the prompt calls it.
     pub(super) name: &'a Path,
     pub(super) privileged: bool,
+    /// Tools of the live system, which come before the root's own.
+    pub(super) lent: Option<&'a Lending>,
 }
 
 /// What will be done.
@@ -55,6 +63,8 @@ pub(super) struct Visited {
     /// What messages call it.
     pub(super) shown: HostPath,
     pub(super) steps: Vec<Step>,
+    /// The lent tools' tmpfs.
+    pub(super) lent: Option<OwnedFd>,
     pub(super) is_shell: bool,
     pub(super) namespaces: Namespaces,
 }
@@ -63,13 +73,16 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     let privileged = sys::process::may_mount();
     let root = facts::open(&args.root)?;
     let jail = jail::read(&root.tree, &args.command);
+    let lending = args.lent.then(|| Lending::gather(&root.path)).transpose()?;
     let asked = Asked {
         options: &args.entry,
         words: &jail.command,
         given: &jail.environment,
         binds: &jail.binds,
+        rescue: None,
         name: root.path.as_path(),
         privileged,
+        lent: lending.as_ref(),
     };
     let ready = prepare(&root.tree, &root.path, asked)?;
     // An open directory would keep the host from unmounting it as long as the session runs.
@@ -98,12 +111,20 @@ pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
             return Err(failure::namespaces(&error, &what).into());
         }
     };
+    let lent = match lending.map(|lending| lending.make(ui)).transpose() {
+        Ok(lent) => lent,
+        Err(error) => {
+            live.finish()?;
+            return Err(error);
+        }
+    };
     let visited = Visited {
         root: RootDirectory::Path {
             path: path.clone(),
             id,
         },
         shown: path,
+        lent,
         steps: ready.plan.steps,
         is_shell: ready.is_shell,
         namespaces,
@@ -124,12 +145,16 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
             user: options.user.as_deref(),
             env: &options.env,
             given: asked.given,
+            first_in_path: asked.rescue.map(|_| plan::enter::rescue::PROGRAMS),
             name: asked.name,
             directory: options.workdir.as_deref(),
             privileged: asked.privileged,
+            lent: asked.lent.map(Lending::offer),
         },
     )?;
+    facts.lent = asked.lent.map(Lending::steps);
     facts.command = chosen.command;
+    facts.rescue = asked.rescue.cloned();
     let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
     Ok(Ready {
         plan,
@@ -147,7 +172,9 @@ pub(super) fn visit(
     let entry = Entry {
         root: visited.root,
         steps: visited.steps,
+        lent: visited.lent,
         ends_on_hangup: visited.is_shell,
+        init: InitRoot::Program,
     };
     let steps = entry.steps.clone();
     let outcome = supervise(entry, visited.namespaces, &mut live, &mut report::Shown(ui));

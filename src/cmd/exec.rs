@@ -5,6 +5,7 @@ use crate::cli::sessions::ExecArgs;
 use crate::error::{Exit, Failure};
 use crate::exec::enter::{Target, join};
 use crate::model::HostPath;
+use crate::plan::enter::rescue;
 use crate::root::InRoot;
 use crate::ui::Ui;
 
@@ -16,7 +17,10 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
         .init
         .filter(|_| entry.alive)
         .ok_or_else(|| cannot("the session has no running program"))?;
-    let target = Target::open(init)
+    let is_rescue = record.kind == "rescue";
+    let given = rescue::environment();
+    // In a rescue the init is outside, and the program has what is to be joined.
+    let target = Target::open(record.payload.unwrap_or(init))
         .map_err(|error| cannot(&crate::sys::describe(error.errno)).caused_by(error))?;
     let root = HostPath::new(&record.root);
     let tree = InRoot::from_fd(target.root().try_clone_to_owned()?);
@@ -27,10 +31,12 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
             words: &args.command,
             user: args.user.as_deref(),
             env: &args.env,
-            given: &[],
+            given: if is_rescue { &given } else { &[] },
+            first_in_path: is_rescue.then_some(rescue::PROGRAMS),
             name: root.as_path(),
             directory: args.workdir.as_deref(),
             privileged: !target.is_user_namespace(),
+            lent: None,
         },
     )?;
     let outcome = join(

@@ -220,7 +220,37 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
     } else {
         Exit::NotRunnable
     };
-    with_separate_usr(failure, tree, root).exit(exit)
+    let failure = with_separate_usr(failure, tree, root);
+    let failure = if is_cured_by_lending(obstacle) {
+        with_lent(failure, root)
+    } else {
+        failure
+    };
+    failure.exit(exit)
+}
+
+/// Whether other programs of the root are likely to meet the same obstacle.
+fn is_cured_by_lending(obstacle: &Obstacle) -> bool {
+    matches!(
+        obstacle,
+        Obstacle::OtherMachine { .. }
+            | Obstacle::NoLoader { .. }
+            | Obstacle::NoLibraries { .. }
+            | Obstacle::WrongVersions { .. }
+    )
+}
+
+/// The way into a root whose own programs do not start.
+pub(super) fn with_lent(failure: Failure, root: &HostPath) -> Failure {
+    let verb = if crate::cli::knows("rescue") {
+        "rescue"
+    } else {
+        "enter"
+    };
+    failure.hint(
+        "work with this system's tools",
+        format!("newroot {verb} --lent {}", shell_quote(root.as_path())),
+    )
 }
 
 fn not_found(name: &OsStr, searched: &[RootPath], root: &HostPath) -> Failure {

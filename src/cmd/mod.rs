@@ -9,12 +9,16 @@ mod completions;
 mod enter;
 mod exec;
 mod export;
+mod features;
 mod jail;
+mod lent;
 mod look;
+mod menu;
 mod mount;
 mod open;
 mod profile;
 mod ps;
+mod rescue;
 mod scan;
 mod sessions;
 mod setup;
@@ -33,10 +37,13 @@ pub fn dispatch(invocation: Invocation) -> Exit {
     let ui = Ui::new(&invocation.globals);
     let globals = &invocation.globals;
     let done = match invocation.verb {
+        Verb::Menu => menu::run(globals, &ui),
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
+        Verb::Features(args) => features::run(&args, &ui),
+        Verb::Rescue(args) => rescue::run(&args, globals, &ui),
         Verb::Mount(args) => mount::run(&args, globals, &ui),
         Verb::Umount(args) => umount::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),

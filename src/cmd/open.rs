@@ -13,6 +13,7 @@ mod work;
 
 use std::ffi::OsStr;
 
+use crate::cli::Globals;
 use crate::cli::open::OpenOptions;
 use crate::error::Failure;
 use crate::exec::Holder;
@@ -52,8 +53,8 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// From the command line.
-    pub(super) fn new(options: &OpenOptions) -> Self {
+    /// From the command line. No global option makes a difference: `-y` answers nothing here.
+    pub(super) fn new(options: &OpenOptions, _globals: &Globals) -> Self {
         Self {
             read_only: options.read_only,
             read_write: options.read_write,

@@ -70,7 +70,7 @@ fn row(entry: &Entry) -> Vec<String> {
 }
 
 /// "3 min": a clock time would need the time zone of whoever reads it.
-fn ago(created: u64) -> String {
+pub(super) fn ago(created: u64) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(created, |since| since.as_secs());

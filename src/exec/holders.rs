@@ -13,8 +13,8 @@ use crate::sys;
 /// What to look for.
 #[derive(Clone, Debug, Default)]
 pub struct Traces {
-    /// The inode of the session's mount namespace.
-    pub mount_namespace: Option<u64>,
+    /// The inodes of the session's mount namespaces.
+    pub mount_namespaces: Vec<u64>,
     /// Filesystems that only the session mounted (`st_dev`).
     pub devices: Vec<u64>,
 }
@@ -50,8 +50,7 @@ pub fn find_holders(traces: &Traces) -> Vec<Holder> {
 }
 
 fn how_held(pid: i32, traces: &Traces) -> Option<String> {
-    if traces.mount_namespace.is_some() && sys::ns::inode(pid, "mnt").ok() == traces.mount_namespace
-    {
+    if sys::ns::inode(pid, "mnt").is_ok_and(|inode| traces.mount_namespaces.contains(&inode)) {
         return Some(String::from("mount namespace"));
     }
     let base = PathBuf::from(format!("/proc/{pid}"));
@@ -77,11 +76,10 @@ fn stands_on(path: &Path, traces: &Traces) -> bool {
 }
 
 fn is_namespace(path: &Path, traces: &Traces) -> bool {
-    let Some(inode) = traces.mount_namespace else {
-        return false;
-    };
-    sys::fs::read_link_at(CWD, path)
-        .is_ok_and(|target| target == Path::new(&format!("mnt:[{inode}]")))
+    sys::fs::read_link_at(CWD, path).is_ok_and(|target| {
+        let is = |inode: &u64| target == Path::new(&format!("mnt:[{inode}]"));
+        traces.mount_namespaces.iter().any(is)
+    })
 }
 
 /// The fourth field of a line of maps is the device, in hexadecimal.

@@ -2,6 +2,7 @@
 
 mod cpu;
 mod ended;
+mod lent;
 mod manifest;
 mod meta;
 mod mount;
@@ -11,6 +12,7 @@ mod size;
 
 pub use cpu::Cpu;
 pub use ended::Ended;
+pub use lent::{LENT, LENT_TABLE, LentCall, LentError, LentStart, LentTable, LentTool};
 pub use manifest::{
     BindEntry, Entry, EntryKind, MANIFEST, MANIFEST_VERSION, Manifest, ManifestError, Request,
     Text, hex,
@@ -18,5 +20,5 @@ pub use manifest::{
 pub use meta::{FileId, Kind, Meta};
 pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
 pub use path::{HostPath, RootPath};
-pub use shell::shell_word;
+pub use shell::{shell_text, shell_word};
 pub use size::Bytes;

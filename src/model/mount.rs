@@ -66,10 +66,14 @@ pub struct MountLine {
     pub parent: u64,
     /// `st_dev` of its files, packed as the kernel packs it.
     pub device: u64,
+    /// What of its filesystem it shows.
+    pub inside: PathBuf,
     /// Where it is, seen from the reader's root.
     pub point: PathBuf,
     /// The type of its filesystem.
     pub fstype: String,
+    /// Its source as it was given: `/dev/sda2`, `tmpfs`.
+    pub source: PathBuf,
 }
 
 /// Reads mountinfo. Lines without the shape of proc(5) are skipped.
@@ -86,15 +90,19 @@ fn mount_line(line: &[u8]) -> Option<MountLine> {
     let id = number(fields.next()?)?;
     let parent = number(fields.next()?)?;
     let device = device(fields.next()?)?;
-    let _inside = fields.next()?;
-    let point = PathBuf::from(OsString::from_vec(unescape(fields.next()?)));
-    let fstype = fields.skip_while(|field| *field != b"-").nth(1)?;
+    let path = |field| PathBuf::from(OsString::from_vec(unescape(field)));
+    let inside = path(fields.next()?);
+    let point = path(fields.next()?);
+    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
+    let fstype = rest.next()?;
     Some(MountLine {
         id,
         parent,
         device,
+        inside,
         point,
         fstype: String::from_utf8_lossy(fstype).into_owned(),
+        source: rest.next().map(path).unwrap_or_default(),
     })
 }
 
@@ -152,6 +160,8 @@ mod tests {
         assert_eq!(lines[0].point, PathBuf::from("/mnt 2"));
         assert_eq!((lines[0].id, lines[0].parent), (36, 35));
         assert_eq!(lines[0].fstype, "ext3");
+        assert_eq!(lines[0].inside, PathBuf::from("/mnt1"));
+        assert_eq!(lines[0].source, PathBuf::from("/dev/root"));
         assert_eq!(lines[1].device, pack_device(0, 23));
     }
 

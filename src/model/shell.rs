@@ -27,9 +27,22 @@ pub fn shell_word(bytes: &[u8]) -> String {
     out
 }
 
+/// Quotes the content of a text file: its lines stay lines, which every sh(1) understands. What
+/// no terminal should get is quoted as by [`shell_word`].
+#[must_use]
+pub fn shell_text(bytes: &[u8]) -> String {
+    let is_plain = |character: char| character == '\n' || !character.is_control();
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\n') && text.chars().all(is_plain) => {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
+        _ => shell_word(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::shell_word;
+    use super::{shell_text, shell_word};
 
     #[test]
     fn words_are_quoted_only_where_the_shell_would_read_them_otherwise() {
@@ -38,5 +51,8 @@ mod tests {
         assert_eq!(shell_word(b"a;touch PWNED"), "'a;touch PWNED'");
         assert_eq!(shell_word(b"it's"), "'it'\\''s'");
         assert_eq!(shell_word(b"a\nb"), "$'a\\x0ab'");
+        assert_eq!(shell_text(b"it's\nb"), "'it'\\''s\nb'");
+        assert_eq!(shell_text(b"a\x1b\n"), "$'a\\x1b\\x0a'");
+        assert_eq!(shell_text(b"ab"), "ab");
     }
 }

@@ -5,13 +5,15 @@
 //! bound into it: see [`MountOp::Skeleton`].
 
 mod device;
+pub mod rescue;
 mod skeleton;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{BindSource, Command, FileOp, Mode, MountOp, Op, Place, ProcessOp, Step};
-use crate::model::{HostPath, Kind, MountFlags, RootPath};
+use crate::model::{HostPath, Kind, LENT, MountFlags, RootPath};
+use rescue::Rescue;
 
 /// The directories that get a mount of ours.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "run"];
@@ -100,6 +102,10 @@ pub struct Facts {
     pub writable_sys: bool,
     /// `--bind`, in order.
     pub binds: Vec<Bind>,
+    /// Lent tools: the steps that fill their tmpfs, which the supervisor does before.
+    pub lent: Option<Vec<Step>>,
+    /// What a rescue has besides.
+    pub rescue: Option<Rescue>,
     /// What runs.
     pub command: Command,
 }
@@ -113,6 +119,9 @@ pub enum PlanError {
     /// A `--bind` of a file onto a directory, or the other way round.
     #[error("{0} and {1} are not both directories or both files")]
     Mixed(HostPath, RootPath),
+    /// Lent tools with a /run of the user's own.
+    #[error("the lent tools are in /run, where something else is bound")]
+    LentWithoutRun,
 }
 
 /// The steps, and what somebody should know about them.
@@ -132,6 +141,7 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
     let mut plan = Builder {
         facts,
         ops: Vec::new(),
+        lent_at: None,
         notes: Vec::new(),
     };
     let skeleton = skeleton::missing(facts);
@@ -141,10 +151,15 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
         plan.notes.push(skeleton::note(&skeleton));
         skeleton::build(&mut plan);
     }
+    if facts.rescue.as_ref().is_some_and(|rescue| rescue.read_only) {
+        plan.mount(MountOp::ReadOnly);
+    }
     plan.kernel();
     device::build(&mut plan);
     plan.run();
+    plan.lent()?;
     plan.resolver();
+    rescue::build(&mut plan);
     for bind in &facts.binds {
         plan.bind(bind, !skeleton.is_empty())?;
     }
@@ -154,6 +169,8 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
 struct Builder<'f> {
     facts: &'f Facts,
     ops: Vec<Op>,
+    /// Before which of `ops` the lent tools' tmpfs is filled.
+    lent_at: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -213,8 +230,13 @@ impl Builder<'_> {
         }
         self.mount(new("sysfs", "sysfs", flags, "/sys"));
         if self.facts.efi_variables {
-            // Never writable: a wrong write bricks machines.
-            let flags = MountFlags::INERT.read_only();
+            // A wrong write bricks machines: writable only while a boot loader is repaired.
+            let writable = |rescue: &Rescue| rescue.writable_efi;
+            let flags = if self.facts.rescue.as_ref().is_some_and(writable) {
+                MountFlags::INERT
+            } else {
+                MountFlags::INERT.read_only()
+            };
             self.mount(new(
                 "efivarfs",
                 "efivarfs",
@@ -238,7 +260,9 @@ impl Builder<'_> {
             new("tmpfs", "newroot", flags, "/run"),
             &[("mode", "755")],
         ));
-        self.directory("/run/lock", 0o1777);
+        if !rescue::has_host_lock(self.facts) {
+            self.directory("/run/lock", 0o1777);
+        }
         if self.facts.udev {
             self.directory("/run/udev", 0o755);
             self.mount(MountOp::Bind {
@@ -249,6 +273,27 @@ impl Builder<'_> {
                 over_link: false,
             });
         }
+    }
+
+    /// In our own /run, so nothing is left in the root.
+    fn lent(&mut self) -> Result<(), PlanError> {
+        if self.facts.lent.is_none() {
+            return Ok(());
+        }
+        if self.is_taken("/run") {
+            return Err(PlanError::LentWithoutRun);
+        }
+        let user = self.facts.command.user.as_ref();
+        // A newroot that runs inside keeps its records here, and wants the place for itself.
+        let is_roots = self.facts.rescue.is_none() && user.is_none_or(|user| user.uid == 0);
+        let mode = if is_roots { 0o700 } else { 0o755 };
+        self.directory(RootPath::new(LENT).parent().as_path(), mode);
+        self.directory(LENT, 0o755);
+        self.mount(MountOp::Lent {
+            target: RootPath::new(LENT),
+        });
+        self.lent_at = Some(self.ops.len());
+        Ok(())
     }
 
     fn resolver(&mut self) {
@@ -331,13 +376,21 @@ impl Builder<'_> {
             base: self.facts.root.clone(),
         };
         let user = !self.facts.privileged;
+        let apart = self.facts.rescue.is_some();
         let mode = self.facts.mode;
         let shell_can_pivot = self.facts.shell_can_pivot;
         let mut steps = vec![step(
             Place::Session,
-            Op::Process(ProcessOp::Namespaces { user }),
+            Op::Process(ProcessOp::Namespaces { user, apart }),
         )];
-        steps.extend(self.ops.into_iter().map(|op| step(Place::Payload, op)));
+        let (before, after) = self.ops.split_at(self.lent_at.unwrap_or_default());
+        let payload = |ops: &[Op]| -> Vec<Step> {
+            let ops = ops.iter().cloned();
+            ops.map(|op| step(Place::Payload, op)).collect()
+        };
+        steps.extend(payload(before));
+        steps.extend(self.facts.lent.iter().flatten().cloned());
+        steps.extend(payload(after));
         let new_root = ProcessOp::NewRoot {
             mode,
             shell_can_pivot,

@@ -19,6 +19,8 @@ pub struct Circumstances<'a> {
     pub knows_terminal: &'a dyn Fn(&str) -> bool,
     /// Whether the root has this locale.
     pub knows_locale: &'a dyn Fn(&str) -> bool,
+    /// A directory that comes first in PATH.
+    pub first_in_path: Option<&'a str>,
     /// `newroot:NAME`, for prompts.
     pub label: String,
     /// The name of the interactive shell that is started, if one is.
@@ -64,7 +66,10 @@ const TERMINALS: [&str; 4] = ["xterm-256color", "xterm", "linux", "vt100"];
 pub fn environment(it: &Circumstances<'_>) -> Vec<(OsString, OsString)> {
     let mut set = Environment(Vec::new());
     let path = if it.is_root { ROOT_PATH } else { USER_PATH };
-    set.put("PATH", path);
+    match it.first_in_path {
+        Some(first) => set.put("PATH", format!("{first}:{path}")),
+        None => set.put("PATH", path),
+    }
     set.put("HOME", &it.home);
     set.put("USER", &it.user);
     set.put("LOGNAME", &it.user);
@@ -225,6 +230,7 @@ mod tests {
             is_root: true,
             knows_terminal: &|name| terminals.contains(&name),
             knows_locale: &|name| name == "de_DE.UTF-8",
+            first_in_path: None,
             label: String::from("newroot:mnt"),
             interactive: None,
             given: &[],

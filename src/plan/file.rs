@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::model::{HostPath, Kind, RootPath, shell_word};
+use crate::model::{HostPath, Kind, RootPath, shell_text, shell_word};
 
 /// Owner and group as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl FileOp {
             Self::Write { path, bytes, mode } => write!(
                 f,
                 "printf %s {} > {} && chmod {mode:o} {}",
-                shell_word(bytes),
+                shell_text(bytes),
                 at(path),
                 at(path)
             ),

@@ -14,6 +14,8 @@ pub enum BindSource {
     Host(HostPath),
     /// Something of the root that a skeleton covers.
     Root(RootPath),
+    /// Something of the tree as it is by now: a file on a filesystem of ours.
+    Tree(RootPath),
 }
 
 /// One operation on mounts.
@@ -24,6 +26,11 @@ pub enum MountOp {
     /// An empty tmpfs takes ROOT's place, for a root that lacks mount points: ROOT's own entries
     /// are bound into it, and nothing is ever written in ROOT.
     Skeleton,
+    /// Nothing can be written through the tree as it is by now; what is mounted later is not
+    /// concerned.
+    ReadOnly,
+    /// The tree is the host's own: nothing becomes `/`. For a shell outside of a root.
+    HostTree,
     /// A new filesystem.
     New {
         /// Its type.
@@ -34,6 +41,11 @@ pub enum MountOp {
         options: Vec<(String, Option<String>)>,
         /// What the mount forbids.
         flags: MountFlags,
+        /// Where.
+        target: RootPath,
+    },
+    /// The tmpfs that the supervisor filled with lent tools (see [`super::lent`]).
+    Lent {
         /// Where.
         target: RootPath,
     },
@@ -70,6 +82,9 @@ impl MountOp {
                 f,
                 "exec 4<{root}\nmount -t tmpfs -o nosuid,nodev,mode=755 newroot {root}"
             ),
+            // A remount concerns one mount; newroot's mount_setattr(2) those below it, too.
+            Self::ReadOnly => write!(f, "mount -o remount,bind,ro {root}"),
+            Self::HostTree => write!(f, "# in the live system's own root"),
             Self::New {
                 fstype,
                 source,
@@ -85,6 +100,11 @@ impl MountOp {
                 }
                 write!(f, " {source} {target}")
             }
+            Self::Lent { target } => write!(
+                f,
+                "mount -t tmpfs -o nosuid,nodev,mode=755 newroot {}",
+                word(&base.show_inside(target))
+            ),
             Self::Bind {
                 source,
                 target,
@@ -98,6 +118,7 @@ impl MountOp {
                     BindSource::Root(path) => {
                         word(&HostPath::new("/proc/self/fd/4").show_inside(path))
                     }
+                    BindSource::Tree(path) => word(&base.show_inside(path)),
                 },
                 &word(&base.show_inside(target)),
                 (*recursive, *read_only, *over_link),

@@ -58,6 +58,8 @@ pub enum ProcessOp {
     Namespaces {
         /// In a user namespace, where the caller is root.
         user: bool,
+        /// The init stays in the host's root; the program gets a mount namespace of its own.
+        apart: bool,
     },
     /// ROOT becomes `/`.
     NewRoot {
@@ -82,12 +84,18 @@ impl ProcessOp {
     /// Those of the formatter.
     pub fn shell(&self, base: &HostPath, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Namespaces { user } => {
+            Self::Namespaces { user, apart } => {
                 let user = if *user { " --user --map-root-user" } else { "" };
+                // With an `exit` after it the first sh does not turn into the second unshare.
+                let program = if *apart {
+                    "sh -c 'unshare --mount --propagation slave sh -e /dev/fd/3; exit $?'"
+                } else {
+                    "sh -e /dev/fd/3"
+                };
                 write!(
                     f,
                     "unshare{user} --mount --propagation slave --pid --fork --kill-child \
-                     sh -e /dev/fd/3 3<<'{}'",
+                     {program} 3<<'{}'",
                     super::SCRIPT_END
                 )
             }

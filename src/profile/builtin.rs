@@ -16,6 +16,7 @@ embed![
     "dns-server",
     "gconv",
     "git",
+    "lent",
     "locale",
     "network-tools",
     "nss",

@@ -64,6 +64,27 @@ pub enum Item {
         /// its uuid ends in this one.
         name: String,
     },
+    /// A small file in a target, for the time being. Its content identifies it.
+    TargetFile {
+        /// The target's root on the host, while the session lives.
+        #[serde(with = "text::path")]
+        root: PathBuf,
+        /// The file inside it, without a link in the path.
+        #[serde(with = "text::path")]
+        path: PathBuf,
+        /// What is in it.
+        content: String,
+        /// The device of its filesystem.
+        #[serde(with = "text::path")]
+        source: PathBuf,
+        /// The type of its filesystem.
+        fstype: String,
+        /// The file inside that filesystem.
+        #[serde(with = "text::path")]
+        inside: PathBuf,
+        /// `f_fsid` of that filesystem: another one may have its device by now.
+        fsid: u64,
+    },
     /// A loop device (AUTOCLEAR: it goes with its last user).
     Loop {
         /// Its node; empty as long as it is not known.

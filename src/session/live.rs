@@ -59,6 +59,7 @@ impl Live {
                 boot,
                 supervisor: Process::this()?,
                 init: None,
+                payload: None,
                 root: new.root,
                 command: new.command,
                 created: SystemTime::now()
@@ -100,6 +101,25 @@ impl Live {
     /// Those of writing the record.
     pub fn set_init(&mut self, init: Process) -> Result<(), SessionError> {
         self.0.record.init = Some(init);
+        self.0.write()
+    }
+
+    /// Writes down the program that went into a mount namespace of its own.
+    ///
+    /// # Errors
+    /// Those of writing the record.
+    pub fn set_payload(&mut self, payload: Process) -> Result<(), SessionError> {
+        self.0.record.payload = Some(payload);
+        self.0.write()
+    }
+
+    /// Nothing runs in the session any more; the session itself goes on.
+    ///
+    /// # Errors
+    /// Those of writing the record.
+    pub fn set_idle(&mut self) -> Result<(), SessionError> {
+        self.0.record.init = None;
+        self.0.record.payload = None;
         self.0.write()
     }
 

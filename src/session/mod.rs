@@ -10,6 +10,7 @@
 
 mod item;
 mod live;
+mod log;
 mod place;
 mod process;
 mod record;
@@ -17,6 +18,7 @@ mod text;
 
 pub use item::{Item, ItemId, Planned, State};
 pub use live::{Dead, Live, New};
+pub use log::Log;
 pub use place::{Entry, Place, list};
 pub use process::{Process, boot_id};
 pub use record::Record;

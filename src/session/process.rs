@@ -39,6 +39,24 @@ impl Process {
         Self::of(pid)
     }
 
+    /// This very process with the number that /proc gives it: that of whoever mounted /proc, and
+    /// not of a PID namespace that this process was made in later.
+    ///
+    /// # Errors
+    /// [`SessionError::Proc`] when /proc is not there.
+    pub fn this_in_proc() -> Result<Self, SessionError> {
+        let path = String::from("/proc/self/stat");
+        let text = read_proc(&path)?;
+        let number = text.split(' ').next().and_then(|field| field.parse().ok());
+        number
+            .zip(start_time(&text))
+            .map(|(pid, started)| Self { pid, started })
+            .ok_or_else(|| SessionError::Proc {
+                path,
+                why: String::from("no number, or no field 22"),
+            })
+    }
+
     /// Whether this process, and not a later one of that number, still exists (a zombie does).
     #[must_use]
     pub fn exists(&self) -> bool {
@@ -90,5 +108,6 @@ mod tests {
             ..this
         };
         assert!(!earlier.exists());
+        assert_eq!(Process::this_in_proc().unwrap(), this);
     }
 }

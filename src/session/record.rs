@@ -26,6 +26,9 @@ pub struct Record {
     pub supervisor: Process,
     /// The init of its PID namespace, once there is one.
     pub init: Option<Process>,
+    /// The program, where it is in a mount namespace of its own and the init is not (`rescue`).
+    #[serde(default)]
+    pub payload: Option<Process>,
     /// The directory that serves as `/`, absolute on the host.
     #[serde(with = "text::path")]
     pub root: PathBuf,

@@ -5,6 +5,7 @@
 //! `io::Result` (a bare errno, no allocation); calls that change something return
 //! [`SysError`], which prints the whole call with its arguments.
 
+pub mod ability;
 pub mod block;
 pub mod btrfs;
 pub mod cpu;

@@ -76,6 +76,15 @@ pub fn inode(pid: i32, kind: &str) -> io::Result<u64> {
     super::fs::stat_at(rustix::fs::CWD, Path::new(&path)).map(|meta| meta.id.inode)
 }
 
+/// The inode of this process's own namespace, whatever its number is in /proc.
+///
+/// # Errors
+/// ENOENT when /proc is not there.
+pub fn inode_of_this(kind: &str) -> io::Result<u64> {
+    let path = format!("/proc/self/ns/{kind}");
+    super::fs::stat_at(rustix::fs::CWD, Path::new(&path)).map(|meta| meta.id.inode)
+}
+
 /// chroot("."): the working directory becomes `/`.
 ///
 /// # Errors

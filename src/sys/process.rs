@@ -183,6 +183,15 @@ pub fn machine() -> String {
         .into_owned()
 }
 
+/// `uname -r`: where this kernel's modules are.
+#[must_use]
+pub fn kernel_release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
+
 /// Whether the caller has CAP_SYS_ADMIN, which mount(2) asks for.
 #[must_use]
 pub fn may_mount() -> bool {
@@ -255,4 +264,31 @@ fn failed(
     errno: nix::errno::Errno,
 ) -> SysError {
     SysError::new(call, arguments, Errno::from_raw_os_error(errno as i32))
+}
+
+/// How a machine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineEnd {
+    /// It starts again.
+    Restart,
+    /// Without power.
+    PowerOff,
+    /// With power.
+    Halt,
+}
+
+/// sync(2) and reboot(2).
+///
+/// # Errors
+/// EPERM without CAP_SYS_BOOT.
+pub fn end_machine(how: MachineEnd) -> SysResult<()> {
+    use rustix::system::RebootCommand;
+    let command = match how {
+        MachineEnd::Restart => RebootCommand::Restart,
+        MachineEnd::PowerOff => RebootCommand::PowerOff,
+        MachineEnd::Halt => RebootCommand::Halt,
+    };
+    rustix::fs::sync();
+    rustix::system::reboot(command)
+        .map_err(|errno| SysError::new("reboot", format_args!("{how:?}"), errno))
 }

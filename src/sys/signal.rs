@@ -2,6 +2,7 @@
 //! have had them.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -36,10 +37,15 @@ pub const USR2: i32 = libc::SIGUSR2;
 /// The window has another size.
 pub const WINCH: i32 = libc::SIGWINCH;
 
+/// The mask that this process was started with: what a program has to get, however often
+/// signals were held back since.
+static AT_START: OnceLock<SigSet> = OnceLock::new();
+
 /// Signals that are held back and come as reads instead.
 #[derive(Debug)]
 pub struct Held {
     source: SignalFd,
+    set: SigSet,
     before: SigSet,
 }
 
@@ -58,9 +64,14 @@ impl Held {
         let mut before = SigSet::empty();
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))
             .map_err(|errno| failed("sigprocmask", errno))?;
+        AT_START.get_or_init(|| before);
         let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .map_err(|errno| failed("signalfd", errno))?;
-        Ok(Self { source, before })
+        Ok(Self {
+            source,
+            set,
+            before,
+        })
     }
 
     /// The next signal that came, if any.
@@ -76,12 +87,33 @@ impl Held {
         self.source.as_fd()
     }
 
-    /// The mask from before, for a program that is started.
+    /// Holds back these again, and no others that somebody held back since.
+    ///
+    /// # Errors
+    /// None that a kernel is known to give.
+    pub fn hold_again(&self) -> SysResult<()> {
+        let mut set = self.before;
+        set.extend(&self.set);
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&set), None)
+            .map_err(|errno| failed("sigprocmask", errno))
+    }
+
+    /// The mask from before.
     ///
     /// # Errors
     /// None that a kernel is known to give.
     pub fn release(&self) -> SysResult<()> {
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None)
+            .map_err(|errno| failed("sigprocmask", errno))
+    }
+
+    /// The mask that this process was started with, for a program that is executed.
+    ///
+    /// # Errors
+    /// None that a kernel is known to give.
+    pub fn release_for_program(&self) -> SysResult<()> {
+        let mask = AT_START.get().unwrap_or(&self.before);
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)
             .map_err(|errno| failed("sigprocmask", errno))
     }
 }
@@ -118,6 +150,15 @@ pub fn is_ignored(number: i32) -> bool {
 pub fn restore_broken_pipe() {
     // SAFETY: the default action runs no code of ours.
     unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) }.ok();
+}
+
+/// signal(SIG_IGN): a program that is executed keeps ignoring it, as after nohup(1).
+#[expect(unsafe_code, reason = "signal")]
+pub fn ignore(number: i32) {
+    if let Ok(signal) = Signal::try_from(number) {
+        // SAFETY: ignoring runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }.ok();
+    }
 }
 
 /// kill(2): a process; a group when negative; everything that may be reached for -1; the own

@@ -4,18 +4,24 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+pub mod features;
+pub mod menu;
 mod progress;
+mod prompt;
 mod report;
 mod sanitize;
 pub mod scan;
 mod table;
 
 pub use progress::Progress;
-pub use report::{explain_panics, usage_error};
+pub use prompt::Line;
+pub use report::{explain_panics, fatal, usage_error};
 pub use sanitize::{escape, escape_bytes, shell_quote};
 pub use table::table;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::cli::{ColorChoice, Globals};
 use crate::error::Exit;
@@ -27,6 +33,7 @@ pub struct Ui {
     color_out: bool,
     plain: bool,
     assume_yes: bool,
+    mind: Option<Arc<OwnedFd>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +48,10 @@ impl Ui {
     #[must_use]
     pub fn new(globals: &Globals) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let plain = globals.plain || dumb || std::env::var_os("NEWROOT_PLAIN").is_some();
+        let plain = globals.plain
+            || dumb
+            || std::env::var_os("NEWROOT_PLAIN").is_some()
+            || prompt::is_serial();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colored = |terminal: bool| match globals.color {
             ColorChoice::Always => true,
@@ -60,7 +70,16 @@ impl Ui {
             color_out: colored(io::stdout().is_terminal()),
             plain,
             assume_yes: globals.yes,
+            mind: None,
         }
+    }
+
+    /// The same, and every question ends when this descriptor becomes readable: a signalfd(2) of
+    /// whoever holds signals back.
+    #[must_use]
+    pub fn minding(mut self, signals: OwnedFd) -> Self {
+        self.mind = Some(Arc::new(signals));
+        self
     }
 
     /// Whether stdout may be coloured.
@@ -121,10 +140,14 @@ impl Ui {
     /// Asks for something that must not be seen. `None` when there is no terminal to ask in.
     ///
     /// # Errors
-    /// The terminal cannot be read.
+    /// The terminal cannot be read; [`io::ErrorKind::Interrupted`] when a signal came first.
     pub fn secret(&self, prompt: &str) -> io::Result<Option<String>> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.can_ask() {
             return Ok(None);
+        }
+        if self.mind.is_some() {
+            // dialoguer cannot be interrupted by a signal that is held back.
+            return self.hidden_line(&format!("{prompt}: ")).map(Some);
         }
         let asked = dialoguer::Password::new()
             .with_prompt(escape(prompt))

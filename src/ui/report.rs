@@ -26,6 +26,14 @@ pub fn usage_error(error: &clap::Error) -> Exit {
     }
 }
 
+/// Says why nothing can be done at all, before there is a command line to go by.
+#[must_use]
+pub fn fatal(error: &dyn std::error::Error, exit: Exit) -> Exit {
+    let line = format!("newroot: {}\n", escape(&error.to_string()));
+    std::io::stderr().lock().write_all(line.as_bytes()).ok();
+    exit
+}
+
 /// Makes a defect of newroot end like every other failure of it: one line that can be reported,
 /// and exit 125 instead of a core dump. What a session left is in its record by then.
 #[expect(clippy::exit, reason = "a panic hook has nobody to return to")]

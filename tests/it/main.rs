@@ -17,5 +17,6 @@ mod layers;
 mod man;
 mod packages;
 mod profile;
+mod rescue;
 mod support;
 mod tree;

@@ -22,6 +22,8 @@ const PAGES: &[(&str, &[&str])] = &[
     ("newroot-profile.5", &["profile"]),
     ("newroot-scan.8", &["scan"]),
     ("newroot-mount.8", &["mount", "umount"]),
+    ("newroot-features.8", &["features"]),
+    ("newroot-rescue.8", &["rescue"]),
 ];
 
 /// Flags a page may name though its verbs lack them.
@@ -149,6 +151,16 @@ fn newroot_scan_8_has_every_flag() {
 #[test]
 fn newroot_mount_8_has_every_flag() {
     compare("newroot-mount.8");
+}
+
+#[test]
+fn newroot_features_8_has_every_flag() {
+    compare("newroot-features.8");
+}
+
+#[test]
+fn newroot_rescue_8_has_every_flag() {
+    compare("newroot-rescue.8");
 }
 
 #[test]

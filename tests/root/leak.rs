@@ -92,9 +92,11 @@ fn loop_devices() -> BTreeSet<String> {
     lines
 }
 
-/// Records of sessions that a trial left in its /run/newroot.
+/// Records of sessions that a trial left in its /run/newroot. A log stays there on purpose.
 fn sessions() -> BTreeSet<String> {
-    entries("/run/newroot")
+    let mut entries = entries("/run/newroot");
+    entries.retain(|line| !line.ends_with(".log"));
+    entries
 }
 
 fn entries(directory: &str) -> BTreeSet<String> {

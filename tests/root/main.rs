@@ -14,13 +14,16 @@ mod binary;
 mod disk;
 mod enter;
 mod export;
+mod features;
 mod fixture;
 mod holder;
 mod jail;
 mod leak;
+mod menu;
 mod mount;
 #[path = "../it/support/need.rs"]
 mod need;
+mod rescue;
 #[path = "../it/support/run.rs"]
 mod run;
 mod sandbox;
@@ -42,8 +45,11 @@ fn all() -> Vec<Trial> {
         binary::trials(),
         enter::trials(),
         export::trials(),
+        features::trials(),
         jail::trials(),
         mount::trials(),
+        menu::trials(),
+        rescue::trials(),
         scan::trials(),
     ]
     .concat()

@@ -30,8 +30,13 @@ impl Tmux {
 
     /// Types text as it is, then presses Enter.
     pub(crate) fn line(&self, text: &str) {
-        self.call(&["send-keys", "-l", text]);
+        self.text(text);
         self.keys(&["Enter"]);
+    }
+
+    /// Types text as it is; a newline in it is Enter.
+    pub(crate) fn text(&self, text: &str) {
+        self.call(&["send-keys", "-l", text]);
     }
 
     /// Presses keys by tmux's names: `C-z`, `Enter` …

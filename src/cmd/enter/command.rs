@@ -4,10 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::cmd::look::{Found, explain, look, with_separate_usr};
+use crate::cmd::look::{Found, explain, look, with_lent, with_separate_usr};
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, Kind, RootPath};
 use crate::plan::environment::{Circumstances, environment, label};
+use crate::plan::lent::Offer;
 use crate::plan::{Command, Credentials};
 use crate::probe::{Accounts, User};
 use crate::root::{Tree, read};
@@ -26,12 +27,16 @@ pub(crate) struct Wanted<'a> {
     pub(crate) env: &'a [OsString],
     /// A profile's environment.
     pub(crate) given: &'a [(OsString, OsString)],
+    /// A directory that comes first in PATH.
+    pub(crate) first_in_path: Option<&'a str>,
     /// What the prompt calls the root; its last part counts.
     pub(crate) name: &'a Path,
     /// `--workdir`.
     pub(crate) directory: Option<&'a Path>,
     /// Whether ids other than 0 exist (not in a user namespace of one id).
     pub(crate) privileged: bool,
+    /// Tools of the live system, which come before the root's own.
+    pub(crate) lent: Option<&'a Offer>,
 }
 
 /// A command that can start, and whether it is an interactive shell.
@@ -61,6 +66,7 @@ pub(crate) fn choose(
     let accounts = Accounts::read(tree);
     let person = person(&accounts, root, wanted)?;
     let directory = directory(tree, root, &person, wanted)?;
+    let given = given(wanted);
     let set = |interactive: Option<String>| {
         let host: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         environment(&Circumstances {
@@ -71,20 +77,22 @@ pub(crate) fn choose(
             is_root: person.credentials.uid == 0,
             knows_terminal: &|name| knows_terminal(tree, name),
             knows_locale: &|name| knows_locale(tree, name),
+            first_in_path: wanted.first_in_path,
             label: label(wanted.name.file_name().unwrap_or_default()),
             interactive,
-            given: wanted.given,
+            given: &given,
             asked: wanted.env,
         })
     };
     let path = search_path(&set(None));
-    let (found, words) = match wanted.words.split_first() {
-        Some((name, _)) => {
+    let (found, words) = match (lent(wanted), wanted.words.split_first()) {
+        (Some(lent), _) => lent,
+        (None, Some((name, _))) => {
             let found = look(tree, name, &path, &directory)
                 .map_err(|obstacle| explain(&obstacle, tree, root))?;
             (found, wanted.words.to_vec())
         }
-        None => shell(tree, root, &person, &path, &directory)?,
+        (None, None) => shell(tree, root, &person, &path, &directory)?,
     };
     let shell_name = interactive_shell(&found, &words);
     let mut command = Command {
@@ -101,6 +109,40 @@ pub(crate) fn choose(
         command,
         is_shell: shell_name.is_some(),
     })
+}
+
+/// The command, where it is a lent tool or nothing but a shell was asked for.
+fn lent(wanted: Wanted<'_>) -> Option<(Found, Vec<OsString>)> {
+    let offer = wanted.lent?;
+    let words = if wanted.words.is_empty() {
+        &offer.shell
+    } else {
+        wanted.words
+    };
+    let program = offer.path(words.first()?.to_str()?)?;
+    let found = Found {
+        program,
+        for_shell: false,
+    };
+    Some((found, words.to_vec()))
+}
+
+/// A jail's variables, then those of lent tools, which would not work without.
+fn given(wanted: Wanted<'_>) -> Vec<(OsString, OsString)> {
+    let mut all = wanted.given.to_vec();
+    if let Some(offer) = wanted.lent {
+        // Terminal descriptions are this system's, so its own name for the terminal is known.
+        let term = std::env::var_os("TERM").map(|term| (OsString::from("TERM"), term));
+        all.extend(term);
+        all.extend(offer.environment.iter().cloned());
+        let path = all.iter_mut().find(|(name, _)| name == "PATH");
+        if let (Some((_, value)), Some(first)) = (path, wanted.first_in_path) {
+            let mut longer = OsString::from(format!("{first}:"));
+            longer.push(&*value);
+            *value = longer;
+        }
+    }
+    all
 }
 
 /// What execvp(3) does with a text that has no `#!` line.
@@ -267,12 +309,15 @@ fn shell(
     }
     Err(match first {
         Some(obstacle) => explain(&obstacle, tree, root).into(),
-        None => with_separate_usr(
-            Failure::new(
-                format!("cannot start a shell in {root}"),
-                "there is none in it",
+        None => with_lent(
+            with_separate_usr(
+                Failure::new(
+                    format!("cannot start a shell in {root}"),
+                    "there is none in it",
+                ),
+                tree,
+                root,
             ),
-            tree,
             root,
         )
         .detail(format!("looked for {}, bash, sh and busybox", person.shell))

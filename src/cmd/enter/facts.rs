@@ -91,6 +91,8 @@ pub(crate) fn gather(
         devices,
         writable_sys: options.sys_rw,
         binds,
+        lent: None,
+        rescue: None,
         command: Command::default(),
     })
 }

@@ -17,6 +17,7 @@ pub(super) fn plan(error: &PlanError, root: &HostPath) -> Failure {
                 .detail("newroot writes nothing into a root, not even a mount point")
                 .hint("make it", format!("mkdir -p {}", shell_quote(there)))
         }
+        PlanError::LentWithoutRun => failure,
         PlanError::Mixed(..) => failure.hint("name another place", "--bind SRC:DST"),
     }
 }
@@ -56,7 +57,7 @@ pub(crate) fn namespaces(error: &UserNamespaceError, what: &str) -> Failure {
         .caused_by(anyhow::anyhow!(call.to_string()))
 }
 
-pub(super) fn enter(error: EnterError, steps: &[Step], root: &HostPath) -> Failure {
+pub(crate) fn enter(error: EnterError, steps: &[Step], root: &HostPath) -> Failure {
     match error {
         EnterError::Step { step, text, errno } => {
             let what = steps.get(step).map(Step::to_string).unwrap_or_default();

@@ -79,7 +79,8 @@ pub(crate) fn finish(
     }
 }
 
-fn exit(outcome: &Outcome) -> Exit {
+/// What the caller's shell sees.
+pub(crate) fn exit(outcome: &Outcome) -> Exit {
     let own = match outcome.told {
         Some(signal) => Ended::Signaled(u8::try_from(signal).unwrap_or(0)).status(),
         None => outcome.ended.status(),
@@ -131,7 +132,7 @@ pub(crate) fn report_visit(
 ///
 /// # Errors
 /// The errno of open(2) or write(2).
-fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
+pub(crate) fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     let mut value = match outcome.ended {
         Ended::Exited(code) => json!({ "exited": code }),
         Ended::Signaled(number) => json!({

@@ -77,7 +77,7 @@ fn make(
 }
 
 /// Fills an empty root, wherever it is.
-pub(super) fn fill(
+pub(crate) fn fill(
     root: InRoot,
     request: &Request,
     content: &Content,

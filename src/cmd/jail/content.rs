@@ -129,6 +129,21 @@ impl Content {
         wanted(&self.facts, &self.made, &self.packages, choices)
     }
 
+    /// What of it stands in the source, without what every jail has besides.
+    pub(crate) fn files(&self, choices: &Choices) -> BTreeMap<RootPath, Wanted> {
+        wanted(&self.facts, &[], &self.packages, choices)
+    }
+
+    /// Every path that stands in the source, no link in it.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &RootPath> {
+        self.facts.found.keys()
+    }
+
+    /// Whether this path is one of them.
+    pub(crate) fn has(&self, path: &RootPath) -> bool {
+        self.facts.found.contains_key(path)
+    }
+
     /// The manifest without its entries.
     pub(crate) fn manifest(&self, request: &Request) -> Manifest {
         let now = std::time::SystemTime::now()

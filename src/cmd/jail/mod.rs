@@ -18,6 +18,9 @@ mod survey;
 mod throwaway;
 mod update;
 
+pub(super) use build::fill;
+pub(super) use content::Content;
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 

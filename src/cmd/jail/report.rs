@@ -17,7 +17,7 @@ const SHOWN: usize = 8;
 
 /// What the copying said.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     reflinked: usize,
     copied: usize,
     capabilities: Vec<RootPath>,

@@ -109,8 +109,10 @@ fn attempt(
         words: command,
         given: &given,
         binds: &content.binds,
+        rescue: None,
         name: Path::new(NAME),
         privileged,
+        lent: None,
     };
     let ready = enter::prepare(&jail, &shown, asked).map_err(|error| in_memory(error, command))?;
     for note in &ready.plan.notes {
@@ -119,6 +121,7 @@ fn attempt(
     Ok(Visited {
         root: RootDirectory::Detached(mount),
         shown,
+        lent: None,
         // The first step is what has been done already.
         steps: ready.plan.steps[1..].to_vec(),
         is_shell: ready.is_shell,
@@ -137,7 +140,7 @@ fn frame(user: bool, steps: Vec<Step>) -> Vec<Step> {
     let base = HostPath::new(SHOWN);
     let (flags, mode) = tmpfs();
     let first = [
-        Op::Process(ProcessOp::Namespaces { user }),
+        Op::Process(ProcessOp::Namespaces { user, apart: false }),
         Op::Mount(MountOp::New {
             fstype: "tmpfs",
             source: "newroot",

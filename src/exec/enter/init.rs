@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::leave::OldRoot;
-use super::message::{Order, Report, hear, tell};
+use super::message::{Birth, Order, Report, hear, tell};
 use super::mounting::{Deed, Mounting};
-use super::payload::{Prepared, Trouble, exec_here};
-use super::{Entry, GRACE, Target};
+use super::payload::{Prepared, exec_here};
+use super::{Entry, GRACE, InitRoot, Target, apart};
 use crate::model::Ended;
 use crate::plan::{Command, Op, Place, ProcessOp, Step};
 use crate::sys::process::{Change, Side};
@@ -38,8 +38,11 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
         return 125;
     }
     let wire = &inherited.wire;
-    let mut mounting = Mounting::new(entry.root);
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
+    if entry.init == InitRoot::Host {
+        return live_outside(entry, inherited, umask);
+    }
+    let mut mounting = Mounting::new(entry.root, entry.lent);
     let old = OldRoot::read();
     for (place, step) in entry.steps.iter().enumerate() {
         if step.place != Place::Payload {
@@ -47,7 +50,12 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
         }
         if let Op::Process(ProcessOp::Execute { command, .. }) = &step.op {
             drop(mounting);
-            return start(command, inherited, umask, place, true);
+            let program = Program {
+                command,
+                on_the_way: None,
+                ignores_hangup: false,
+            };
+            return start(program, inherited, umask, place, true);
         }
         match perform(step, &mut mounting, &old) {
             Ok(deed) => {
@@ -68,13 +76,46 @@ pub(super) fn live(entry: Entry, inherited: &Inherited<'_>) -> u8 {
     0
 }
 
+/// What there is to start.
+struct Program<'e> {
+    command: &'e Command,
+    /// What it mounts by itself before it becomes the program.
+    on_the_way: Option<(Mounting, &'e [Step])>,
+    ignores_hangup: bool,
+}
+
+/// The init of a rescue: it mounts nothing.
+fn live_outside(entry: Entry, inherited: &Inherited<'_>, umask: rustix::fs::Mode) -> u8 {
+    let is_last =
+        |(_, step): &(usize, &Step)| matches!(&step.op, Op::Process(ProcessOp::Execute { .. }));
+    let last = entry.steps.iter().enumerate().find(is_last);
+    let Some((place, Op::Process(ProcessOp::Execute { command, .. }))) =
+        last.map(|(place, step)| (place, &step.op))
+    else {
+        return 0;
+    };
+    let program = Program {
+        command,
+        on_the_way: Some((Mounting::new(entry.root, entry.lent), &entry.steps)),
+        ignores_hangup: !entry.ends_on_hangup,
+    };
+    start(program, inherited, umask, place, true)
+}
+
 /// The life of a visitor: joins a session, starts the program in it, and waits for it from
 /// outside its PID namespace.
 pub(super) fn visit(target: &Target, command: &Command, inherited: &Inherited<'_>) -> u8 {
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     let joined = sys::process::die_with_parent().and_then(|()| target.join());
     match joined {
-        Ok(()) => start(command, inherited, umask, 0, false),
+        Ok(()) => {
+            let program = Program {
+                command,
+                on_the_way: None,
+                ignores_hangup: false,
+            };
+            start(program, inherited, umask, 0, false)
+        }
         Err(error) => fail(&inherited.wire, 0, &error),
     }
 }
@@ -91,7 +132,7 @@ fn fail(wire: &Wire, step: usize, error: &SysError) -> u8 {
     125
 }
 
-fn perform(step: &Step, mounting: &mut Mounting, old: &OldRoot) -> SysResult<Deed> {
+pub(super) fn perform(step: &Step, mounting: &mut Mounting, old: &OldRoot) -> SysResult<Deed> {
     match &step.op {
         Op::File(op) => mounting.perform_file(op),
         Op::Mount(op) => mounting.perform(op),
@@ -104,7 +145,7 @@ fn perform(step: &Step, mounting: &mut Mounting, old: &OldRoot) -> SysResult<Dee
 }
 
 fn start(
-    command: &Command,
+    program: Program<'_>,
     inherited: &Inherited<'_>,
     umask: rustix::fs::Mode,
     step: usize,
@@ -113,17 +154,17 @@ fn start(
     if was_told_to_end(&inherited.wire) {
         return 125;
     }
-    match fork_program(command, inherited, umask) {
-        Ok(Ok(pid)) => {
+    match fork_program(program, inherited, umask) {
+        Ok(Ok(born)) => {
             tell(&inherited.wire, &Report::Done { step, device: None });
             tell(&inherited.wire, &Report::Started);
-            match Keeper::new(pid, inherited, is_init) {
+            match Keeper::new(born, inherited, is_init) {
                 Ok(keeper) => keeper.keep(),
                 Err(error) => fail(&inherited.wire, step, &error),
             }
         }
-        Ok(Err(trouble)) => {
-            tell(&inherited.wire, &Report::Cannot(trouble));
+        Ok(Err(report)) => {
+            tell(&inherited.wire, &report);
             125
         }
         Err(error) => fail(&inherited.wire, step, &error),
@@ -142,33 +183,79 @@ fn was_told_to_end(wire: &Wire) -> bool {
     false
 }
 
-/// Forks and waits until the program is executed, which closes the pipe.
+/// A program that runs.
+struct Born {
+    /// Its number in this PID namespace.
+    pid: i32,
+    /// Where it can leave a word.
+    mailbox: Option<OwnedFd>,
+}
+
+/// Forks and waits until the program is executed, which closes the pipe. What went wrong before
+/// that is what the supervisor has to hear.
 fn fork_program(
-    command: &Command,
+    program: Program<'_>,
     inherited: &Inherited<'_>,
     umask: rustix::fs::Mode,
-) -> SysResult<Result<i32, Trouble>> {
-    let prepared = Prepared::new(command)?;
+) -> SysResult<Result<Born, Report>> {
+    let prepared = Prepared::new(program.command)?;
     let (theirs, ours) = Wire::pair()?;
     match sys::process::fork()? {
         Side::Child => {
             drop(ours);
-            let terminal = inherited.terminal.filter(|_| inherited.foreground);
-            let trouble = exec_here(&prepared, terminal, inherited.signals, umask);
+            let trouble = become_program(program, &prepared, inherited, umask, &theirs);
             tell(&theirs, &trouble);
             sys::process::exit_now(127)
         }
         Side::Parent(pid) => {
             drop(theirs);
-            let trouble: Option<Trouble> = hear(&ours)?;
-            Ok(trouble.map_or(Ok(pid), Err))
+            let mut mailbox = None;
+            while let Some(birth) = hear(&ours)? {
+                match birth {
+                    Birth::Seen { process, namespace } => {
+                        tell(&inherited.wire, &Report::Payload { process, namespace });
+                        mailbox = Some(process.pid);
+                    }
+                    Birth::Failed { step, text, errno } => {
+                        return Ok(Err(Report::Failed { step, text, errno }));
+                    }
+                    Birth::Cannot(trouble) => return Ok(Err(Report::Cannot(trouble))),
+                }
+            }
+            let mailbox = mailbox.and_then(apart::mailbox);
+            Ok(Ok(Born { pid, mailbox }))
         }
     }
+}
+
+/// In the child. Comes back only with what went wrong.
+fn become_program(
+    program: Program<'_>,
+    prepared: &Prepared,
+    inherited: &Inherited<'_>,
+    umask: rustix::fs::Mode,
+    parent: &Wire,
+) -> Birth {
+    if let Some((root, steps)) = program.on_the_way
+        && let Err((step, error)) = apart::go(root, steps, parent, &inherited.wire)
+    {
+        return Birth::Failed {
+            step,
+            text: error.to_string(),
+            errno: error.errno.raw_os_error(),
+        };
+    }
+    if program.ignores_hangup {
+        sys::signal::ignore(HUP);
+    }
+    let terminal = inherited.terminal.filter(|_| inherited.foreground);
+    Birth::Cannot(exec_here(prepared, terminal, inherited.signals, umask))
 }
 
 /// The init while the program runs.
 struct Keeper<'a> {
     program: i32,
+    mailbox: Option<OwnedFd>,
     inherited: &'a Inherited<'a>,
     children: Held,
     /// Process 1 of the session; a visitor leaves the others alone.
@@ -176,16 +263,17 @@ struct Keeper<'a> {
 }
 
 impl<'a> Keeper<'a> {
-    fn new(program: i32, inherited: &'a Inherited<'a>, is_init: bool) -> SysResult<Self> {
+    fn new(born: Born, inherited: &'a Inherited<'a>, is_init: bool) -> SysResult<Self> {
         Ok(Self {
-            program,
+            program: born.pid,
+            mailbox: born.mailbox,
             inherited,
             children: Held::new(&[CHLD])?,
             is_init,
         })
     }
 
-    fn keep(self) -> u8 {
+    fn keep(mut self) -> u8 {
         let wire = &self.inherited.wire;
         let mut ended = self.reap();
         while ended.is_none() {
@@ -204,6 +292,9 @@ impl<'a> Keeper<'a> {
         }
         if self.is_init {
             self.end_the_rest();
+        }
+        if let Some(wish) = self.mailbox.take().and_then(apart::wish) {
+            tell(wire, &Report::Wish(wish));
         }
         if let Some(ended) = ended {
             tell(wire, &Report::Ended(ended));

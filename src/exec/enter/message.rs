@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Wish;
 use super::payload::Trouble;
 use crate::model::Ended;
+use crate::session::Process;
 use crate::sys::SysResult;
 use crate::sys::wire::Wire;
 
@@ -22,12 +24,31 @@ pub(super) enum Report {
     },
     /// The program could not be executed; nothing more will come.
     Cannot(Trouble),
+    /// The program is this process, in this mount namespace (an inode).
+    Payload { process: Process, namespace: u64 },
     /// The program runs.
     Started,
+    /// What the program wanted from newroot.
+    Wish(Wish),
     /// A signal stopped it.
     Stopped(i32),
     /// It ended; the init ends next.
     Ended(Ended),
+}
+
+/// From the program to the init, before it is the program.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Birth {
+    /// It is this process, in this mount namespace (an inode).
+    Seen { process: Process, namespace: u64 },
+    /// A step failed; it ends.
+    Failed {
+        step: usize,
+        text: String,
+        errno: i32,
+    },
+    /// It could not be executed; it ends.
+    Cannot(Trouble),
 }
 
 /// To the init.

@@ -9,7 +9,12 @@
 //! S and I talk over a [`crate::sys::wire::Wire`]. When S ends, however it ends, I ends (PR_SET_PDEATHSIG, and the
 //! wire at its end), and the kernel kills everything in I's PID namespace; the mounts go with the
 //! namespace. So a SIGKILL of newroot leaves nothing.
+//!
+//! In a rescue I stays in the host's root ([`InitRoot::Host`]): the program gets a third mount
+//! namespace, mounts and pivots there by itself. `/proc/1/root` is then not its `/`, which is
+//! what ischroot(1) and systemd-detect-virt(1) look at, and /proc is still the truth.
 
+mod apart;
 mod files;
 mod init;
 mod join;
@@ -28,6 +33,8 @@ pub use unshare::{Namespaces, UserNamespaceError, unshare};
 use supervise::GRACE;
 
 use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
 
 use super::Holder;
 use crate::model::{Ended, FileId, HostPath};
@@ -57,8 +64,60 @@ pub struct Entry {
     pub root: RootDirectory,
     /// What is done, in order; those of [`crate::plan::Place::Payload`] by the init.
     pub steps: Vec<Step>,
+    /// The tmpfs of lent tools, filled and attached nowhere; made after [`unshare()`].
+    pub lent: Option<OwnedFd>,
     /// Whether the end of the terminal ends the session (an interactive shell).
     pub ends_on_hangup: bool,
+    /// Where the init is.
+    pub init: InitRoot,
+}
+
+/// Which root the init of a session has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitRoot {
+    /// That of the program: the init pivots.
+    Program,
+    /// The host's: the program pivots, in a mount namespace of its own. Where the session does
+    /// not end with the terminal, the program ignores SIGHUP as with nohup(1): a connection that
+    /// is lost must not cut a repair in two.
+    Host,
+}
+
+/// Where a program can leave a word that [`Outcome::wish`] gives: a file in the root.
+pub const WISH: &str = "/run/newroot/wish";
+
+/// What a program in a rescue asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// Start the machine again.
+    Reboot,
+    /// Switch it off.
+    PowerOff,
+    /// Stop it.
+    Halt,
+}
+
+impl Wish {
+    /// Reads the word that was left.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "reboot" => Some(Self::Reboot),
+            "poweroff" => Some(Self::PowerOff),
+            "halt" => Some(Self::Halt),
+            _ => None,
+        }
+    }
+
+    /// The command that does it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::PowerOff => "poweroff",
+            Self::Halt => "halt",
+        }
+    }
 }
 
 /// How it ended.
@@ -70,6 +129,18 @@ pub struct Outcome {
     pub told: Option<i32>,
     /// Who still holds the session's namespaces or filesystems.
     pub holders: Vec<Holder>,
+    /// What the program left in [`WISH`], or asked the kernel for by reboot(2), which in a PID
+    /// namespace ends that namespace only. The second was not confirmed by anybody.
+    pub wish: Option<(Wish, Confirmed)>,
+}
+
+/// Whether a person was asked already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Inside, with a typed yes.
+    Yes,
+    /// Not yet.
+    No,
 }
 
 /// Why the program did not run, or how it was lost.

@@ -30,6 +30,8 @@ pub(super) struct Deed {
 #[derive(Debug)]
 pub(super) struct Mounting {
     source: RootDirectory,
+    /// The tmpfs of lent tools, until it is attached.
+    lent: Option<OwnedFd>,
     /// ROOT as it is below everything.
     original: Option<InRoot>,
     /// What will be `/`.
@@ -39,9 +41,10 @@ pub(super) struct Mounting {
 }
 
 impl Mounting {
-    pub(super) fn new(source: RootDirectory) -> Self {
+    pub(super) fn new(source: RootDirectory, lent: Option<OwnedFd>) -> Self {
         Self {
             source,
+            lent,
             original: None,
             tree: None,
             ours: Vec::new(),
@@ -69,6 +72,13 @@ impl Mounting {
         match op {
             MountOp::Tree => self.take_tree(),
             MountOp::Skeleton => self.make_skeleton(),
+            MountOp::ReadOnly => self.forbid_writing(),
+            MountOp::HostTree => {
+                let root = sys::fs::open_directory_path(CWD, Path::new("/"))
+                    .map_err(|error| failed_open(Path::new("/"), &error))?;
+                self.tree = Some(InRoot::from_fd(root));
+                Ok(Deed::default())
+            }
             MountOp::New {
                 fstype,
                 source,
@@ -76,6 +86,7 @@ impl Mounting {
                 flags,
                 target,
             } => self.make(fstype, source, options, *flags, target),
+            MountOp::Lent { target } => self.attach_lent(target),
             MountOp::Bind {
                 source,
                 target,
@@ -107,6 +118,10 @@ impl Mounting {
                 root.handle(path)
                     .map_err(|error| failed_open(path.as_path(), &error))
             }
+            BindSource::Tree(path) => self
+                .tree()?
+                .handle(path)
+                .map_err(|error| failed_open(path.as_path(), &error)),
         }
     }
 
@@ -163,6 +178,43 @@ impl Mounting {
             device: Some(device),
             note: None,
         })
+    }
+
+    fn attach_lent(&mut self, target: &RootPath) -> SysResult<Deed> {
+        let made = self.lent.take().ok_or_else(|| {
+            SysError::new("move_mount", format_args!("nothing is lent"), Errno::INVAL)
+        })?;
+        let place = self
+            .tree()?
+            .handle(target)
+            .map_err(|error| failed_open(target.as_path(), &error))?;
+        let device = device_of(&made)?;
+        mount::attach(made, &place)?;
+        self.ours.push(device);
+        Ok(Deed {
+            device: Some(device),
+            note: None,
+        })
+    }
+
+    /// Each mount of the tree by itself where the kernel cannot do all at once (before 5.12).
+    fn forbid_writing(&self) -> SysResult<Deed> {
+        let tree = self.tree()?;
+        match mount::forbid(tree.fd(), MountFlags::default().read_only(), true) {
+            Err(error) if mount::is_absent(&error) => {
+                for line in mount_table()? {
+                    let place = tree.handle(&RootPath::new(&line.point));
+                    let is_inside = place.as_ref().is_ok_and(|place| {
+                        device_of(place).is_ok_and(|device| device == line.device)
+                    });
+                    if let (true, Ok(place)) = (is_inside, place) {
+                        legacy::make_read_only(place)?;
+                    }
+                }
+            }
+            done => done?,
+        }
+        Ok(Deed::default())
     }
 
     fn make(

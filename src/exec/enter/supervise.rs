@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::message::{Order, Report, hear, tell};
-use super::{EnterError, Entry, Namespaces, Outcome, Target, init};
+use super::{Confirmed, EnterError, Entry, InitRoot, Namespaces, Outcome, Target, Wish, init};
 use crate::exec::terminal::Terminal;
 use crate::exec::{Events, Traces, find_holders};
 use crate::model::Ended;
@@ -41,17 +41,30 @@ pub fn run(
         events.begins(step);
         events.done(step);
     }
+    let init = entry.init;
     let mut watch = Watch::start(
         entry.ends_on_hangup,
         steps,
         sys::process::fork_init,
         |inherited| init::live(entry, inherited),
     )?;
-    watch.traces.mount_namespace = sys::ns::inode(watch.init, "mnt").ok();
+    let namespace = sys::ns::inode(watch.init, "mnt").ok();
+    watch.traces.mount_namespaces.extend(namespace);
     // A second mount of sysfs or efivarfs is the same filesystem: not the session's alone.
     let known = super::mounting::mount_table().unwrap_or_default();
     let recorded = watch.record(live);
-    let (ended, told) = watch.until_the_end(recorded, events)?;
+    let ended = watch.until_the_end(recorded, Some(live), events);
+    let (ended, told) = match ended {
+        Err(EnterError::InitLost(gone)) if init == InitRoot::Host => {
+            // reboot(2) in a PID namespace ends its init with one of these signals.
+            watch.wish = Some((
+                rebooted(gone).ok_or(EnterError::InitLost(gone))?,
+                Confirmed::No,
+            ));
+            (gone, None)
+        }
+        ended => ended?,
+    };
     let is_known = |device: &u64| known.iter().any(|line| line.device == *device);
     watch.traces.devices.retain(|device| !is_known(device));
     let holders = watch.look_for_holders(live)?;
@@ -59,7 +72,16 @@ pub fn run(
         ended,
         told,
         holders,
+        wish: watch.wish,
     })
+}
+
+fn rebooted(gone: Ended) -> Option<Wish> {
+    match gone {
+        Ended::Signaled(signal) if i32::from(signal) == HUP => Some(Wish::Reboot),
+        Ended::Signaled(signal) if i32::from(signal) == INT => Some(Wish::PowerOff),
+        _ => None,
+    }
 }
 
 /// Runs a command in a session that is there already.
@@ -78,11 +100,12 @@ pub fn join(
         sys::process::fork,
         |inherited| init::visit(&target, &command, inherited),
     )?;
-    let (ended, told) = watch.until_the_end(Ok(()), events)?;
+    let (ended, told) = watch.until_the_end(Ok(()), None, events)?;
     Ok(Outcome {
         ended,
         told,
         holders: Vec::new(),
+        wish: None,
     })
 }
 
@@ -95,6 +118,7 @@ struct Watch {
     steps: Vec<Step>,
     hangup_counts: bool,
     traces: Traces,
+    wish: Option<(Wish, Confirmed)>,
     told: Option<i32>,
     deadline: Option<Instant>,
     started: bool,
@@ -134,6 +158,7 @@ impl Watch {
                 steps,
                 hangup_counts,
                 traces: Traces::default(),
+                wish: None,
                 told: None,
                 deadline: None,
                 started: false,
@@ -146,9 +171,10 @@ impl Watch {
     fn until_the_end(
         &mut self,
         before: Result<(), EnterError>,
+        live: Option<&mut Live>,
         events: &mut dyn Events,
     ) -> Result<(Ended, Option<i32>), EnterError> {
-        let result = before.and_then(|()| self.watch(events));
+        let result = before.and_then(|()| self.watch(live, events));
         if result.is_err() {
             sys::signal::send(self.init, KILL).ok();
         }
@@ -172,7 +198,11 @@ impl Watch {
     }
 
     /// Until the init has ended. The program's end, if it was told.
-    fn watch(&mut self, events: &mut dyn Events) -> Result<Option<Ended>, EnterError> {
+    fn watch(
+        &mut self,
+        mut live: Option<&mut Live>,
+        events: &mut dyn Events,
+    ) -> Result<Option<Ended>, EnterError> {
         let mut ended = None;
         loop {
             let left = self
@@ -187,6 +217,12 @@ impl Watch {
             if report {
                 match hear(&self.wire)? {
                     Some(Report::Ended(how)) => ended = Some(how),
+                    Some(Report::Payload { process, namespace }) => {
+                        self.traces.mount_namespaces.push(namespace);
+                        if let Some(live) = live.as_deref_mut() {
+                            live.set_payload(process)?;
+                        }
+                    }
                     Some(report) => self.take(report, events)?,
                     None => return Ok(ended),
                 }
@@ -214,7 +250,8 @@ impl Watch {
             Report::Cannot(trouble) => return Err(EnterError::Program(trouble)),
             Report::Started => self.started = true,
             Report::Stopped(signal) => self.stopped(signal),
-            Report::Ended(_) => {}
+            Report::Wish(wish) => self.wish = Some((wish, Confirmed::Yes)),
+            Report::Payload { .. } | Report::Ended(_) => {}
         }
         Ok(())
     }
@@ -278,9 +315,9 @@ impl Watch {
                 return Ok(holders);
             }
             if Instant::now() >= until {
-                if let Some(mount) = self.traces.mount_namespace {
+                for mount in &self.traces.mount_namespaces {
                     live.plan(Item::Namespace {
-                        mount,
+                        mount: *mount,
                         devices: self.traces.devices.clone(),
                     })?;
                 }

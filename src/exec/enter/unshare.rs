@@ -8,7 +8,7 @@ use crate::sys::{self, SysError, SysResult};
 
 /// Proof that [`unshare`] was called: from here on mounts are the session's own.
 #[must_use]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Namespaces(());
 
 /// Why there is no user namespace.

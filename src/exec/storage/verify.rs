@@ -99,7 +99,7 @@ pub(super) fn holders(devices: &[u64], node: Option<&Path>) -> Vec<Holder> {
         devices.push(number);
     }
     let mut found = find_holders(&Traces {
-        mount_namespace: None,
+        mount_namespaces: Vec::new(),
         devices: devices.clone(),
     });
     found.extend(elsewhere(&devices));

@@ -19,6 +19,8 @@ fn facts() -> Facts {
         devices: Devices::Host,
         writable_sys: false,
         binds: Vec::new(),
+        lent: None,
+        rescue: None,
         command: Command {
             program: b"/bin/sh".to_vec(),
             arguments: vec!["sh".into()],

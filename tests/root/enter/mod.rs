@@ -4,6 +4,7 @@ mod descriptors;
 mod fallback;
 mod hostile;
 mod leave;
+mod lent;
 mod look;
 mod mounts;
 mod resolver;
@@ -29,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         fallback::trials(),
         hostile::trials(),
         leave::trials(),
+        lent::trials(),
         look::trials(),
         mounts::trials(),
         resolver::trials(),
@@ -60,7 +62,7 @@ fn started(words: &[&str]) -> Child {
     started_as(&enter(words))
 }
 
-fn started_as(run: &Run) -> Child {
+pub(crate) fn started_as(run: &Run) -> Child {
     use std::io::{BufRead as _, BufReader};
     let mut child = run.spawn(Stdio::null(), Stdio::piped(), Stdio::inherit());
     let mut line = String::new();
@@ -71,20 +73,20 @@ fn started_as(run: &Run) -> Child {
 }
 
 /// The only child of a process: the init of a session's supervisor.
-fn child_of(pid: u32) -> u32 {
+pub(crate) fn child_of(pid: u32) -> u32 {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = std::fs::read_to_string(path).unwrap();
     text.trim().parse().unwrap_or_else(|_| panic!("{text:?}"))
 }
 
 /// Sends a signal to newroot.
-fn signal(child: &Child, signal: rustix::process::Signal) {
+pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(child);
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// 128+n as a shell has it.
-fn code(child: &mut Child) -> i32 {
+pub(crate) fn code(child: &mut Child) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     let status = child.wait().unwrap();
     status
@@ -94,7 +96,7 @@ fn code(child: &mut Child) -> i32 {
 
 /// Waits until something is so.
 #[track_caller]
-fn until(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !so() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -115,7 +117,7 @@ fn write(path: impl AsRef<Path>, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-fn executable(path: impl AsRef<Path>, text: &[u8]) {
+pub(crate) fn executable(path: impl AsRef<Path>, text: &[u8]) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(&path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
