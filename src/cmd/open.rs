@@ -52,7 +52,7 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// From the command line.
+    /// From the command line. No global option makes a difference: `-y` answers nothing here.
     pub(super) fn new(options: &OpenOptions) -> Self {
         Self {
             read_only: options.read_only,

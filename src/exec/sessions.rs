@@ -150,7 +150,7 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
         Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
             Fate::Nothing
         }
-        Item::Mapping { name } => match super::luks::close(name) {
+        Item::Mapping { name } => match close(name, state) {
             Ok(true) => Fate::Undone(format!("locked {name}")),
             Ok(false) => Fate::Nothing,
             Err(error) => Fate::Failed(ExecError::Other(error.to_string())),
@@ -159,6 +159,14 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
             super::storage::undo(item, state)
         }
     }
+}
+
+/// A cryptsetup that is still at work would open it after we have looked.
+fn close(name: &str, state: State) -> Result<bool, crate::tool::ToolError> {
+    if state == State::Planned {
+        super::storage::wait_for_tools(name);
+    }
+    super::luks::close(name)
 }
 
 /// Removes a staging directory, if it is still the one that was recorded.
