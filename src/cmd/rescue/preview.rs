@@ -30,10 +30,7 @@ pub(super) fn run(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let root = enter::open(path.as_path())?;
     let system = scan::directory(&path).map_err(|error| target::no_directory(&path, &error))?;
     let system = system.facts.is_system().then_some(system);
-    let lending = args
-        .lent
-        .then(|| Lending::gather(&root.path))
-        .transpose()?;
+    let lending = args.lent.then(|| Lending::gather(&root.path)).transpose()?;
     let (inside, notes) = inside::look(&root.tree, system.as_ref(), args.open.read_only);
     let label = system
         .as_ref()

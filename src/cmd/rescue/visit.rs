@@ -38,7 +38,8 @@ impl Session<'_> {
     pub(super) fn visit(&mut self, words: &[OsString], lent: bool) -> anyhow::Result<Outcome> {
         let root = enter::open(self.opened.root.as_path())?;
         let lending = lent.then(|| Lending::gather(&root.path)).transpose()?;
-        let (mut inside, notes) = inside::look(&root.tree, self.opened.system.as_ref(), !self.writable);
+        let (mut inside, notes) =
+            inside::look(&root.tree, self.opened.system.as_ref(), !self.writable);
         for note in notes {
             self.say(&format!("note: {note}"));
         }
