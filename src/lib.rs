@@ -25,6 +25,8 @@
 //! | | [`exec`] | the only module that changes the machine; emits events, never prints |
 //! | | [`sys`] | the only unsafe code; thin typed wrappers over system calls |
 //!
+//! Beside them `link` says how the release program is linked; it is part of no program.
+//!
 //! Who may import whom is a table in `tests/it/layers.rs`, checked against the source.
 //!
 //! # Invariants

@@ -9,6 +9,7 @@ pub mod enter;
 pub mod export;
 pub mod features;
 pub mod jail;
+pub mod mount;
 pub mod open;
 pub mod profile;
 pub mod rescue;
@@ -83,6 +84,10 @@ pub enum Verb {
     Features(features::FeaturesArgs),
     /// `rescue`
     Rescue(rescue::RescueArgs),
+    /// `mount`
+    Mount(mount::MountArgs),
+    /// `umount`
+    Umount(mount::UmountArgs),
     /// `ps`
     Ps(sessions::PsArgs),
     /// `exec`
@@ -125,6 +130,8 @@ const VERBS: &[Entry] = &[
     entry!("scan", None, scan::ScanArgs, Verb::Scan),
     entry!("features", None, features::FeaturesArgs, Verb::Features),
     entry!("rescue", None, rescue::RescueArgs, Verb::Rescue),
+    entry!("mount", None, mount::MountArgs, Verb::Mount),
+    entry!("umount", None, mount::UmountArgs, Verb::Umount),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

@@ -12,7 +12,7 @@ pub struct OpenOptions {
     /// Never write: mount read-only without replaying journals, and stay so
     #[arg(long)]
     pub read_only: bool,
-    /// Mount read-write at once, without looking read-only first
+    /// Mount read-write, after a look read-only
     #[arg(long, conflicts_with = "read_only")]
     pub read_write: bool,
     /// Key of the encrypted volume DEV, or of all of them (- for stdin; repeatable)

@@ -12,9 +12,15 @@ use crate::ui::Ui;
 
 pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let place = enter::place()?;
-    let dead: Vec<Entry> = sessions::all(&place, ui)?
-        .into_iter()
-        .filter(|entry| !entry.alive)
+    let all = sessions::all(&place, ui)?;
+    let standing: Vec<&Entry> = all
+        .iter()
+        .filter(|entry| !entry.alive && entry.record.standing)
+        .collect();
+    let dead: Vec<Entry> = all
+        .iter()
+        .filter(|entry| entry.is_leftover())
+        .cloned()
         .collect();
     if globals.dry_run {
         return preview(&dead, ui);
@@ -47,6 +53,13 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
     } else if dead.is_empty() {
         ui.note("nothing to clean up");
     }
+    for entry in standing {
+        let root = crate::ui::shell_quote(&entry.record.root);
+        ui.note(&format!(
+            "{}: mounted on purpose, and left. To take it away: newroot umount {root}",
+            entry.record.id
+        ));
+    }
     Ok(if incomplete {
         Exit::CleanupIncomplete
     } else {
@@ -67,7 +80,7 @@ fn tell(id: &str, undone: &[String], left: &[String], ui: &Ui) {
 }
 
 /// The same as shell commands.
-fn preview(dead: &[Entry], ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) fn preview(dead: &[Entry], ui: &Ui) -> anyhow::Result<Exit> {
     use crate::ui::shell_quote;
     let mut text = String::new();
     for entry in dead {
@@ -86,6 +99,16 @@ fn preview(dead: &[Entry], ui: &Ui) -> anyhow::Result<Exit> {
                     shell_quote(source),
                     shell_quote(inside)
                 ),
+                Item::Loop { device, .. } => {
+                    format!("losetup -d {}\n", shell_quote(device))
+                }
+                Item::Array { name, .. } => {
+                    format!("mdadm --stop {}\n", shell_quote(format!("/dev/md/{name}")))
+                }
+                Item::Group { uuid, .. } => {
+                    format!("vgchange -an --select vg_uuid={}\n", shell_quote(uuid))
+                }
+                Item::Mount { path, .. } => format!("umount {}\n", shell_quote(path)),
                 Item::Namespace { mount, .. } => {
                     format!("lsns {mount}  # who still holds the mount namespace\n")
                 }

@@ -14,6 +14,7 @@ mod jail;
 mod lent;
 mod look;
 mod menu;
+mod mount;
 mod open;
 mod profile;
 mod ps;
@@ -23,6 +24,7 @@ mod sessions;
 mod setup;
 mod stop;
 mod target;
+mod umount;
 mod unlock;
 
 use crate::cli::{Invocation, Verb};
@@ -42,6 +44,8 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Features(args) => features::run(&args, &ui),
         Verb::Rescue(args) => rescue::run(&args, globals, &ui),
+        Verb::Mount(args) => mount::run(&args, globals, &ui),
+        Verb::Umount(args) => umount::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
         Verb::Exec(args) => exec::run(&args, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),

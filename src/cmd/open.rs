@@ -5,18 +5,25 @@
 //! again. Nothing is asked here but passphrases.
 
 mod directory;
+mod gather;
+mod keys;
+mod refusal;
+mod report;
+mod work;
 
 use std::ffi::OsStr;
 
 use crate::cli::Globals;
 use crate::cli::open::OpenOptions;
-use crate::error::Failure;
 use crate::exec::Holder;
 use crate::model::{HostPath, RootPath};
+use crate::probe::inventory::Inventory;
 use crate::probe::system::System;
 use crate::probe::target::{Name, name};
 use crate::session::Live;
 use crate::ui::Ui;
+pub(super) use report::lines;
+use work::Work;
 
 /// What the user chose.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +31,7 @@ use crate::ui::Ui;
 pub(super) struct Choices {
     /// `--read-only`: stay so.
     pub(super) read_only: bool,
-    /// `--read-write`: at once.
+    /// `--read-write`: without a question.
     pub(super) read_write: bool,
     /// `--key-file`, as typed.
     pub(super) key_files: Vec<std::ffi::OsString>,
@@ -119,8 +126,10 @@ pub(super) struct OpenMount {
 pub(super) struct Closed {
     /// What was closed: "3 mounts gone, sda2 is free (checked)".
     pub(super) lines: Vec<String>,
-    /// Who keeps something open; empty when nothing is left.
+    /// Who keeps something open; empty when nothing is left, or nobody was found.
     pub(super) holders: Vec<Holder>,
+    /// Something is still open: exit 122.
+    pub(super) incomplete: bool,
 }
 
 /// A target whose filesystems are mounted.
@@ -131,6 +140,8 @@ pub(super) struct Opened {
     pub(super) name: String,
     /// What is installed there; `None` for a plain directory that is no system.
     pub(super) system: Option<System>,
+    /// The volumes of the machine, or of the image, as they were when it was opened.
+    pub(super) inventory: Inventory,
     /// Where it is mounted; of a directory that directory, as found.
     pub(super) root: HostPath,
     /// How it is open.
@@ -141,6 +152,8 @@ pub(super) struct Opened {
     pub(super) adopted: bool,
     /// What somebody should know.
     pub(super) warnings: Vec<String>,
+    /// What has to be closed; `None` for a directory.
+    work: Option<Work>,
 }
 
 impl Opened {
@@ -150,16 +163,36 @@ impl Opened {
     /// A [`Failure`] that says what is in the way; everything is closed again then.
     pub(super) fn open(
         target: Option<&OsStr>,
-        _choices: &Choices,
-        _access: Access,
-        _visible: Visible,
-        _live: &mut Live,
-        _ui: &Ui,
+        choices: &Choices,
+        access: Access,
+        visible: Visible,
+        live: &mut Live,
+        ui: &Ui,
     ) -> anyhow::Result<Self> {
-        match target.map(name) {
-            Some(Name::Directory(path)) => directory::adopt(&path),
-            _ => Err(Failure::new("cannot open the target", "it is no directory").into()),
+        let name = target.map(name);
+        if let Some(Name::Directory(path)) = &name {
+            return directory::adopt(path);
         }
+        let work = Work::new(target, name, choices, visible)?;
+        work.open(access, live, ui)
+    }
+
+    /// The shell commands that do the same, as far as they can be known without doing them.
+    ///
+    /// # Errors
+    /// As [`Opened::open`].
+    pub(super) fn preview(
+        target: Option<&OsStr>,
+        choices: &Choices,
+        access: Access,
+        root: &HostPath,
+    ) -> anyhow::Result<String> {
+        let name = target.map(name);
+        if let Some(Name::Directory(path)) = &name {
+            return Ok(format!("# {path} is taken as it is\n"));
+        }
+        let visible = Visible::Host(root.clone());
+        Work::new(target, name, choices, visible)?.preview(access)
     }
 
     /// Closes everything, proves it free, and opens it again read-write. Nothing is asked: the
@@ -167,21 +200,48 @@ impl Opened {
     ///
     /// # Errors
     /// Why it must stay read-only; then it is open read-only as before.
-    pub(super) fn read_write(&mut self, _live: &mut Live, _ui: &Ui) -> anyhow::Result<()> {
+    pub(super) fn read_write(&mut self, live: &mut Live, ui: &Ui) -> anyhow::Result<()> {
         if self.access == Access::ReadWrite {
             return Ok(());
         }
-        Err(directory::stays_read_only(&self.root).into())
+        let Some(work) = self.work.take() else {
+            return Err(directory::stays_read_only(&self.root).into());
+        };
+        match work.reopen(live, ui) {
+            work::Reopened::Open(opened) => {
+                *self = *opened;
+                Ok(())
+            }
+            work::Reopened::Still(opened, why) => {
+                *self = *opened;
+                Err(why)
+            }
+            work::Reopened::Closed(why) => {
+                self.mounts.clear();
+                Err(why)
+            }
+        }
+    }
+
+    /// It shall stay when this process has ended: the record says so.
+    pub(super) fn keep(mut self) {
+        if let Some(work) = self.work.take() {
+            work.keep();
+        }
     }
 
     /// Unmounts, closes, verifies.
     ///
     /// # Errors
     /// Those of the record.
-    pub(super) fn finish(self, _live: &mut Live, _ui: &Ui) -> anyhow::Result<Closed> {
-        Ok(Closed {
-            lines: vec![format!("{} is as it was found", self.root)],
-            holders: Vec::new(),
-        })
+    pub(super) fn finish(mut self, live: &mut Live, ui: &Ui) -> anyhow::Result<Closed> {
+        match self.work.take() {
+            Some(work) => Ok(work.close(live, ui)),
+            None => Ok(Closed {
+                lines: vec![format!("{} is as it was found", self.root)],
+                holders: Vec::new(),
+                incomplete: false,
+            }),
+        }
     }
 }

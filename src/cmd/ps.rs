@@ -27,7 +27,7 @@ pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(row));
     ui.out(table(&rows).as_bytes())?;
-    if entries.iter().any(|entry| !entry.alive) {
+    if entries.iter().any(Entry::is_leftover) {
         ui.note("a dead session left something behind. To undo it: newroot cleanup");
     }
     Ok(Exit::Success)
@@ -41,13 +41,21 @@ fn row(entry: &Entry) -> Vec<String> {
         .iter()
         .map(|word| escape_bytes(word.as_bytes()))
         .collect();
-    let command = if words.is_empty() {
+    let command = if record.kind == "mount" {
+        record
+            .names
+            .first()
+            .map(|id| escape_bytes(id.as_bytes()))
+            .unwrap_or_default()
+    } else if words.is_empty() {
         String::from("(shell)")
     } else {
         words.join(" ")
     };
     let pid = if entry.alive {
         record.supervisor.pid.to_string()
+    } else if record.standing {
+        String::from("stands")
     } else {
         String::from("dead")
     };

@@ -14,12 +14,14 @@ mod visit;
 mod warnings;
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter;
 use crate::cmd::open::{Access, Choices, Closed, Opened, Visible};
 use crate::error::{Exit, Failure};
+use crate::exec::ExecError;
 use crate::exec::enter::{Namespaces, Outcome, Wish, unshare};
 use crate::session::{Live, Log, New};
 use crate::sys;
@@ -43,6 +45,13 @@ struct Session<'a> {
     has_shell: bool,
 }
 
+/// What came of opening.
+enum Begun<'a> {
+    Open(Box<Session<'a>>),
+    /// A signal came before it was done; everything is closed again.
+    Signal(i32),
+}
+
 /// How the middle part ended.
 enum End {
     /// A command ran.
@@ -57,7 +66,7 @@ enum End {
 
 pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if globals.dry_run {
-        return preview::run(args, ui);
+        return preview::run(args, globals, ui);
     }
     if !sys::process::may_mount() {
         return Err(needs_root(args).into());
@@ -65,7 +74,10 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
     if args.command.is_empty() && !ui.can_ask() {
         return Err(no_menu(args).into());
     }
-    let mut session = Session::begin(args, globals, ui)?;
+    let mut session = match Session::begin(args, globals, ui)? {
+        Begun::Open(session) => *session,
+        Begun::Signal(signal) => return Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+    };
     let done = if args.command.is_empty() {
         menu::run(&mut session)
     } else {
@@ -75,16 +87,16 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
 }
 
 impl<'a> Session<'a> {
-    fn begin(args: &'a RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Self> {
+    fn begin(args: &'a RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Begun<'a>> {
         let place = enter::place()?;
         let signals = Held::new(&[INT, TERM, HUP])?;
         let ui = ui.clone().minding(signals.fd().try_clone_to_owned()?);
-        let shown = args.target.clone().unwrap_or_else(|| "target".into());
+        let shown = shown_root(args.target.as_deref());
         let mut live = Live::create(
             &place,
             New {
                 kind: "rescue",
-                root: std::path::absolute(&shown).unwrap_or_else(|_| shown.into()),
+                root: shown,
                 command: args.command.clone(),
             },
         )?;
@@ -93,6 +105,10 @@ impl<'a> Session<'a> {
             Ok(opened) => opened,
             Err(error) => {
                 live.finish()?;
+                if let Some(signal) = signal_of(&error, &signals) {
+                    ui.note("interrupted; nothing was changed");
+                    return Ok(Begun::Signal(signal));
+                }
                 return Err(error);
             }
         };
@@ -125,12 +141,12 @@ impl<'a> Session<'a> {
             session.opened.root,
             session.live.id()
         ));
-        Ok(session)
+        Ok(Begun::Open(Box::new(session)))
     }
 
     /// `rescue TARGET -- COMMAND`
     fn command(&mut self) -> anyhow::Result<End> {
-        for line in screen::warnings(&self.opened, &self.warnings) {
+        for line in screen::warnings(&self.opened.mounts, &self.warnings) {
             self.say(&line);
         }
         if !self.args.open.read_only && !self.may_write()? {
@@ -140,10 +156,10 @@ impl<'a> Session<'a> {
                 .into());
         }
         let outcome = self.visit(&self.args.command, self.args.lent)?;
-        if let Some((wish, confirmed)) = outcome.wish {
-            if reboot::is_agreed(self, wish, confirmed)? {
-                return Ok(End::Wish(wish));
-            }
+        if let Some((wish, confirmed)) = outcome.wish
+            && reboot::is_agreed(self, wish, confirmed)?
+        {
+            return Ok(End::Wish(wish));
         }
         Ok(End::Command(outcome))
     }
@@ -214,7 +230,7 @@ impl<'a> Session<'a> {
         let closed = closed?;
         ended?;
         let mut line = format!("Closed: {}.", closed.lines.join("; "));
-        if closed.holders.is_empty() {
+        if !closed.incomplete {
             line.push_str(" This machine is as before.");
         }
         log.say(&line);
@@ -224,7 +240,7 @@ impl<'a> Session<'a> {
             log.say(&line);
             ui.warn(&line);
         }
-        if !closed.holders.is_empty() {
+        if closed.incomplete {
             ui.note(&format!(
                 "hint: when they have ended, close the rest: newroot cleanup  (session {id})"
             ));
@@ -253,6 +269,14 @@ fn open(
     Ok((namespaces, opened))
 }
 
+/// The signal that made this an error.
+fn signal_of(error: &anyhow::Error, signals: &Held) -> Option<i32> {
+    match error.downcast_ref::<ExecError>() {
+        Some(ExecError::Interrupted(signal)) => Some(*signal),
+        _ => signals.next(),
+    }
+}
+
 /// Closes in any case, then decides what the caller's shell sees. The first error is what counts;
 /// a second one does not vanish.
 fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<Exit> {
@@ -272,10 +296,10 @@ fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<E
         }
     };
     let closed = closed?;
-    let left = if closed.holders.is_empty() {
-        Exit::Success
-    } else {
+    let left = if closed.incomplete {
         Exit::CleanupIncomplete
+    } else {
+        Exit::Success
     };
     match end {
         End::Command(mut outcome) => {
@@ -283,7 +307,10 @@ fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<E
             if let Some(path) = &args.status {
                 enter::write_status(path, &outcome)?;
             }
-            Ok(enter::exit(&outcome))
+            Ok(match enter::exit(&outcome) {
+                Exit::Success => left,
+                other => other,
+            })
         }
         End::Left => {
             if writable && left == Exit::Success {
@@ -299,6 +326,17 @@ fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<E
             Ok(left)
         }
         End::Signal(signal) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+    }
+}
+
+/// What `newroot ps` shows as the root: a path in full, a name as it was typed.
+fn shown_root(target: Option<&OsStr>) -> PathBuf {
+    match target {
+        Some(target) if target.as_encoded_bytes().contains(&b'/') => {
+            std::path::absolute(target).unwrap_or_else(|_| target.into())
+        }
+        Some(target) => target.into(),
+        None => PathBuf::from("target"),
     }
 }
 

@@ -76,6 +76,7 @@ fn devices(named: &[(&OsString, Name)]) -> Vec<PathBuf> {
 fn open(named: &[(&OsString, Name)]) -> anyhow::Result<Scan> {
     let options = Options {
         only: devices(named),
+        ..Options::default()
     };
     Ok(scan::scan(&options).map_err(|error| target::scan_failure(&error))?)
 }

@@ -11,6 +11,14 @@ pub(super) fn run(args: &StopArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     let place = enter::place()?;
     let entry = sessions::one(&place, &args.session, ui)?;
     let record = entry.record;
+    if record.standing {
+        let root = crate::ui::shell_quote(&record.root);
+        return Err(
+            Failure::new(format!("cannot stop {}", record.id), "nothing runs in it")
+                .hint("take its mounts away", format!("newroot umount {root}"))
+                .into(),
+        );
+    }
     if !entry.alive {
         return Err(Failure::new(
             format!("cannot stop {}", record.id),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cmd::target;
 use crate::error::Failure;
-use crate::exec::luks::{self, Key, LuksError, Unlocked};
+use crate::exec::luks::{self, Access, Key, LuksError, Unlocked};
 use crate::probe::scan::{Found, Locked, Scan};
 use crate::session::{Live, New, Place};
 use crate::ui::Ui;
@@ -74,7 +74,7 @@ pub(super) fn preview(
     for id in ids {
         let locked = find(scan, id)?;
         let device = &scan.inventory.volumes[locked.volume].path;
-        let open = luks::open_command(device, &locked.id, &key).shell();
+        let open = luks::open_command(device, &locked.id, &key, Access::ReadOnly).shell();
         let close = crate::model::shell_word(locked.id.as_bytes());
         text.push_str(&format!("{open}\ncryptsetup close {close}\n"));
     }
@@ -141,7 +141,7 @@ fn try_keys(
             typed = Key::Passphrase(ask(locked, ui)?);
             &typed
         };
-        match luks::unlock(live, device, name.to_string(), key) {
+        match luks::unlock(live, device, name.to_string(), key, Access::ReadOnly) {
             Ok(unlocked) => return Ok(unlocked),
             Err(LuksError::Refused) if attempt < TRIES && matches!(key, Key::Passphrase(_)) => {
                 ui.note("the passphrase does not fit; mind the keyboard layout");

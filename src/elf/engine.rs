@@ -11,7 +11,7 @@ use super::loader::{self, Family, Loader};
 use super::names::{Known, Names, Places};
 use super::object::{self, Object, Refusal, Target};
 use super::read::Scratch;
-use super::types::{Closure, ProgramKind};
+use super::types::{Closure, DlopenNote, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
 use crate::model::{Cpu, FileId, Kind, Meta, RootPath};
@@ -130,6 +130,7 @@ pub struct Engine<'t> {
     caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
     preload: Option<Rc<[Arc<[u8]>]>>,
     pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
+    pub(super) notes: HashMap<FileId, Rc<[DlopenNote]>>,
     pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
     pub(super) names: Names,
     pub(super) places: Places,
@@ -158,12 +159,13 @@ impl<'t> Engine<'t> {
         Self {
             tree,
             options,
-            files: HashMap::with_capacity(1024),
-            by_id: HashMap::with_capacity(1024),
+            files: HashMap::new(),
+            by_id: HashMap::new(),
             loaders: HashMap::new(),
             caches: HashMap::new(),
             preload: None,
             versions: HashMap::new(),
+            notes: HashMap::new(),
             listings: RefCell::default(),
             names: Names::default(),
             places: Places::default(),

@@ -4,6 +4,8 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::rc::Rc;
+
 use goblin::elf::note::NoteDataIterator;
 use serde_json::Value;
 
@@ -12,6 +14,7 @@ use super::engine::Engine;
 use super::object::{Object, Segment};
 use super::read::read_up_to;
 use super::types::{DlopenNote, Needer};
+use super::walk::Loaded;
 use crate::root::TreeFile;
 
 const OWNER: &str = "FDO";
@@ -20,18 +23,28 @@ const KIND: u32 = 0x407c_0c0a;
 const MAX_NOTES: usize = 256 << 10;
 
 /// The notes of every loaded object.
-pub(super) fn gather(engine: &Engine<'_>, finished: &Finished) -> Vec<DlopenNote> {
+pub(super) fn gather(engine: &mut Engine<'_>, finished: &Finished) -> Vec<DlopenNote> {
     let mut all = Vec::new();
     for (index, it) in finished.loaded.iter().enumerate() {
-        let Ok(file) = engine.tree.open(&it.path) else {
-            continue;
-        };
-        for mut note in read(&file, &it.object) {
-            note.of = finished.needer(index);
-            all.push(note);
-        }
+        let notes = notes_of(engine, it);
+        all.extend(notes.iter().map(|note| DlopenNote {
+            of: finished.needer(index),
+            ..note.clone()
+        }));
     }
     all
+}
+
+fn notes_of(engine: &mut Engine<'_>, loaded: &Loaded) -> Rc<[DlopenNote]> {
+    if let Some(known) = engine.notes.get(&loaded.object.id) {
+        return Rc::clone(known);
+    }
+    let notes: Rc<[DlopenNote]> = match engine.tree.open(&loaded.path) {
+        Ok(file) => read(&file, &loaded.object).into(),
+        Err(_) => Rc::default(),
+    };
+    engine.notes.insert(loaded.object.id, Rc::clone(&notes));
+    notes
 }
 
 /// The notes of one object.

@@ -26,6 +26,17 @@ pub enum ExecError {
     /// Something that is not one system call.
     #[error("{0}")]
     Other(String),
+    /// No key fits, and there are no more.
+    #[error("no key fits")]
+    NoKey,
+    /// What is to be mounted on is not there, or is no directory.
+    #[error("cannot mount on {shown}: {}", crate::sys::describe(*.errno))]
+    NoMountPoint {
+        /// As the caller would write it.
+        shown: String,
+        /// Why.
+        errno: rustix::io::Errno,
+    },
 }
 
 /// Who does the steps: the real machine, or a fake one that fails at the n-th.

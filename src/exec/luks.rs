@@ -13,8 +13,6 @@ use crate::tool::{Tool, ToolError, run, run_well};
 const PATIENCE: Duration = Duration::from_secs(180);
 /// cryptsetup's statuses: no permission (a bad passphrase).
 const BAD_PASSPHRASE: i32 = 2;
-/// Device-mapper devices stacked upon each other: LVM on LUKS on LVM, and not much more.
-const DEEPEST: usize = 8;
 
 /// What opens a volume.
 #[derive(Clone)]
@@ -60,20 +58,39 @@ pub struct Unlocked {
     item: ItemId,
 }
 
+/// How a volume is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing can be written.
+    ReadOnly,
+    /// As the system itself would; `discards`: crypttab says so.
+    ReadWrite {
+        /// What is freed is told to the disk.
+        discards: bool,
+    },
+}
+
 /// The command that opens `device` as `name`, without the key.
 #[must_use]
-pub fn open_command(device: &Path, name: &str, key: &Key) -> Tool {
+pub fn open_command(device: &Path, name: &str, key: &Key, access: Access) -> Tool {
     let file = match key {
         Key::Passphrase(_) => OsStr::new("-"),
         Key::File(path) => path.as_os_str(),
     };
+    let words: &[&str] = match access {
+        Access::ReadOnly => &["--readonly"],
+        Access::ReadWrite { discards: true } => &["--allow-discards"],
+        Access::ReadWrite { discards: false } => &[],
+    };
     Tool::new("cryptsetup", "cryptsetup")
-        .args(["open", "--readonly", "--batch-mode", "--key-file"])
+        .args(["open"])
+        .args(words)
+        .args(["--batch-mode", "--key-file"])
         .args([file, OsStr::new("--"), device.as_os_str(), OsStr::new(name)])
         .deadline(PATIENCE)
 }
 
-/// Opens `device` read-only. The name carries the session's, so that whoever cleans up knows it.
+/// Opens `device`. The name carries the session's, so that whoever cleans up knows it.
 ///
 /// # Errors
 /// [`LuksError`]; the volume is not open then.
@@ -82,9 +99,10 @@ pub fn unlock(
     device: &Path,
     name: String,
     key: &Key,
+    access: Access,
 ) -> Result<Unlocked, LuksError> {
     let item = live.plan(Item::Mapping { name: name.clone() })?;
-    let mut tool = open_command(device, &name, key);
+    let mut tool = open_command(device, &name, key, access);
     if let Key::Passphrase(bytes) = key {
         tool = tool.input(bytes.clone());
     }
@@ -113,8 +131,18 @@ pub fn lock(live: &mut Live, unlocked: Unlocked) -> Result<(), LuksError> {
     Ok(())
 }
 
+/// Gives a mapping another name; its uuid keeps the one it was opened under.
+///
+/// # Errors
+/// Somebody has the name.
+pub fn rename(unlocked: &mut Unlocked, name: &str) -> Result<(), ToolError> {
+    let now = current(&unlocked.name).unwrap_or_else(|| unlocked.name.clone());
+    run_well(&Tool::new("dmsetup", "dmsetup").args(["rename", &now, name]))?;
+    Ok(())
+}
+
 /// Takes a mapping away, and first what stands upon it (LVM that was activated when it appeared).
-/// False when there is none of that name.
+/// False when there is none that was opened under that name.
 ///
 /// # Errors
 /// It is in use.
@@ -122,38 +150,42 @@ pub fn close(name: &str) -> Result<bool, ToolError> {
     let Some(device) = device_of(name) else {
         return Ok(false);
     };
-    take_off(&device, 0)?;
-    run_well(&Tool::new("cryptsetup", "cryptsetup").args(["close", "--", name]))?;
+    super::storage::take_off(&device)?;
+    let now = name_of(&device).unwrap_or_else(|| name.to_string());
+    run_well(&Tool::new("cryptsetup", "cryptsetup").args(["close", "--", &now]))?;
     Ok(true)
 }
 
-fn take_off(device: &str, depth: usize) -> Result<(), ToolError> {
-    let holders = fs::read_dir(format!("/sys/class/block/{device}/holders"));
-    for holder in holders.into_iter().flatten().flatten() {
-        let holder = holder.file_name().to_string_lossy().into_owned();
-        if depth < DEEPEST {
-            take_off(&holder, depth + 1)?;
-        }
-        if let Some(name) = name_of(&holder) {
-            run_well(&Tool::new("dmsetup", "dmsetup").args(["remove", "--retry", &name]))?;
-        }
-    }
-    Ok(())
+/// The name below /dev/mapper that a mapping has now.
+#[must_use]
+pub fn current(name: &str) -> Option<String> {
+    name_of(&device_of(name)?)
 }
 
-fn name_of(device: &str) -> Option<String> {
-    let name = fs::read_to_string(format!("/sys/class/block/{device}/dm/name")).ok()?;
-    Some(name.trim_end().to_string())
+pub(super) fn name_of(device: &str) -> Option<String> {
+    attribute(device, "name")
 }
 
+fn attribute(device: &str, which: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/sys/class/block/{device}/dm/{which}")).ok()?;
+    Some(text.trim_end().to_string())
+}
+
+/// The mapping that has the name, or was opened under it: cryptsetup writes the name into the
+/// uuid (`CRYPT-LUKS2-…-NAME`), where no rename changes it.
 fn device_of(name: &str) -> Option<String> {
     let devices = fs::read_dir("/sys/class/block").ok()?;
     let names = devices
         .flatten()
         .map(|device| device.file_name().to_string_lossy().into_owned());
+    let ending = format!("-{name}");
     names
         .filter(|device| device.starts_with("dm-"))
-        .find(|device| name_of(device).as_deref() == Some(name))
+        .find(|device| {
+            let uuid = attribute(device, "uuid").unwrap_or_default();
+            let opened_as = uuid.starts_with("CRYPT-") && uuid.ends_with(&ending);
+            opened_as || name_of(device).as_deref() == Some(name)
+        })
 }
 
 #[cfg(test)]
@@ -163,7 +195,8 @@ mod tests {
     #[test]
     fn the_command_opens_read_only_and_never_shows_a_passphrase() {
         let key = Key::Passphrase(b"secret".to_vec());
-        let command = open_command(Path::new("/dev/sda5"), "newroot-x", &key).shell();
+        let command =
+            open_command(Path::new("/dev/sda5"), "newroot-x", &key, Access::ReadOnly).shell();
         assert_eq!(
             command,
             "cryptsetup open --readonly --batch-mode --key-file - -- /dev/sda5 newroot-x"
@@ -171,9 +204,14 @@ mod tests {
         assert!(!format!("{key:?}").contains("secret"));
         let key = Key::File("/k y".into());
         assert!(
-            open_command(Path::new("/d"), "n", &key)
-                .shell()
-                .contains("--key-file '/k y'")
+            open_command(
+                Path::new("/d"),
+                "n",
+                &key,
+                Access::ReadWrite { discards: true }
+            )
+            .shell()
+            .starts_with("cryptsetup open --allow-discards --batch-mode --key-file '/k y'")
         );
     }
 

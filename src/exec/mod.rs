@@ -16,6 +16,7 @@ mod rewrite;
 pub mod sessions;
 mod site;
 mod stage;
+pub mod storage;
 mod target_file;
 mod terminal;
 mod undo;

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::{ExecError, Holder, Traces, find_holders, remove_tree};
 use crate::model::{FileId, Kind};
-use crate::session::{Dead, Item, Place, Record, SessionError};
+use crate::session::{Dead, Item, Place, Record, SessionError, State};
 use crate::sys::signal::{KILL, TERM};
 use crate::sys::wire::wait_readable;
 use crate::sys::{self, SysResult};
@@ -60,15 +60,34 @@ pub fn clean_up(place: &Place, id: &str) -> Result<Option<Vec<Fate>>, SessionErr
         return Ok(None);
     };
     let mut fates = vec![end_init(&dead)];
+    let mut stuck = false;
     for planned in dead.record().items.clone().into_iter().rev() {
-        let fate = undo(&planned.item, dead.record());
+        // What lies below something that is in use is in use: one reason is enough.
+        if stuck && is_storage(&planned.item) {
+            continue;
+        }
+        let fate = undo(&planned.item, planned.state, dead.record());
         if matches!(fate, Fate::Undone(_) | Fate::Nothing) {
             dead.forget(planned.id)?;
+        } else {
+            stuck |= is_storage(&planned.item);
         }
         fates.push(fate);
     }
     dead.finish()?;
     Ok(Some(fates))
+}
+
+fn is_storage(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::Mapping { .. }
+            | Item::Loop { .. }
+            | Item::Array { .. }
+            | Item::Group { .. }
+            | Item::Mount { .. }
+            | Item::MountPoint { .. }
+    )
 }
 
 /// An init dies with its supervisor; one that does not (stopped by a debugger) is ended here.
@@ -91,7 +110,7 @@ fn end_init(dead: &Dead) -> Fate {
     }
 }
 
-fn undo(item: &Item, record: &Record) -> Fate {
+fn undo(item: &Item, state: State, record: &Record) -> Fate {
     match item {
         Item::StagingPlanned { path } => {
             // Nothing but its name says that it is ours, so it must be exactly that name.
@@ -127,7 +146,7 @@ fn undo(item: &Item, record: &Record) -> Fate {
                 Fate::Held(holders)
             }
         }
-        Item::TargetFile { .. } => super::target_file::undo(item),
+        Item::TargetFile { .. } => super::target_file::undo(item, record),
         Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
             Fate::Nothing
         }
@@ -136,6 +155,9 @@ fn undo(item: &Item, record: &Record) -> Fate {
             Ok(false) => Fate::Nothing,
             Err(error) => Fate::Failed(ExecError::Other(error.to_string())),
         },
+        Item::Loop { .. } | Item::Array { .. } | Item::Group { .. } | Item::Mount { .. } => {
+            super::storage::undo(item, state)
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! the mount that the file was made through is gone with the session's namespace, so the record
 //! says on which filesystem it lies as well.
 
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
@@ -13,7 +14,8 @@ use super::ExecError;
 use super::sessions::Fate;
 use crate::model::{HostPath, Kind, MountFlags, RootPath, parse_mountinfo};
 use crate::root::{self, Host, InRoot, Tree, canonical};
-use crate::session::{Item, ItemId, Live};
+use crate::session::{Item, ItemId, Live, Record};
+use crate::sys::loopdev::{self, LoopDevice};
 use crate::sys::{self, SysError, SysResult};
 
 /// Longer files are none of ours.
@@ -50,6 +52,7 @@ pub fn put(
             source,
             fstype,
             inside,
+            fsid: tree.handle(&directory).map_or(0, fsid_of),
         })
         .map_err(|error| ExecError::Other(error.to_string()))?;
     match write(&tree, &real, content, mode) {
@@ -140,14 +143,13 @@ fn filesystem_of(path: &Path) -> (PathBuf, String, PathBuf) {
 
 /// Of a dead session: by its name, else on its filesystem, which is mounted for a moment where
 /// nobody sees it.
-pub(super) fn undo(item: &Item) -> Fate {
+pub(super) fn undo(item: &Item, record: &Record) -> Fate {
     let Item::TargetFile {
         root,
         path,
         content,
-        source,
-        fstype,
         inside,
+        ..
     } = item
     else {
         return Fate::Nothing;
@@ -162,28 +164,102 @@ pub(super) fn undo(item: &Item) -> Fate {
         Some(Err(error)) => return Fate::Failed(error.into()),
         Some(Ok(false)) | None => {}
     }
-    match on_filesystem(source, fstype) {
-        Ok(Some(tree)) => match remove(&tree, &RootPath::new(inside), content) {
-            Ok(true) => undone(),
-            Ok(false) => Fate::Nothing,
-            Err(error) => Fate::Failed(error.into()),
-        },
-        Ok(None) => Fate::Nothing,
+    let again = Again::open(item, record);
+    match again.and_then(|again| match again {
+        Some(again) => remove(&again.tree, &RootPath::new(inside), content),
+        None => Ok(false),
+    }) {
+        Ok(true) => undone(),
+        Ok(false) => Fate::Nothing,
         Err(error) => Fate::Failed(error.into()),
     }
 }
 
-fn on_filesystem(source: &Path, fstype: &str) -> SysResult<Option<InRoot>> {
-    let is_device = sys::fs::stat_at(CWD, source).is_ok_and(|meta| meta.kind == Kind::BlockDevice);
-    let Some(name) = source.to_str().filter(|_| is_device) else {
-        return Ok(None);
-    };
-    let options = if fstype == "btrfs" {
+/// The filesystem of a file, mounted once more.
+struct Again {
+    tree: InRoot,
+    /// What it lies on, where that had to be made again as well.
+    _device: Option<LoopDevice>,
+}
+
+impl Again {
+    /// `None` where it is none on a device, or the device carries another filesystem by now.
+    fn open(item: &Item, record: &Record) -> SysResult<Option<Self>> {
+        let Item::TargetFile {
+            source,
+            fstype,
+            fsid,
+            ..
+        } = item
+        else {
+            return Ok(None);
+        };
+        let device = device_behind(source, record)?;
+        let node = device.as_ref().map_or(source, |device| &device.path);
+        let is_device =
+            sys::fs::stat_at(CWD, node).is_ok_and(|meta| meta.kind == Kind::BlockDevice);
+        let Some(name) = node.to_str().filter(|_| is_device) else {
+            return Ok(None);
+        };
+        // Looked at first, without a replay: nothing is written to a filesystem of others.
+        let look = sys::mount::new_detached(
+            fstype,
+            name,
+            &options(fstype, false),
+            MountFlags::INERT.read_only(),
+        )?;
+        let found = fsid_of(&look);
+        drop(look);
+        if found != *fsid {
+            return Ok(None);
+        }
+        let mount =
+            sys::mount::new_detached(fstype, name, &options(fstype, true), MountFlags::INERT)?;
+        Ok(Some(Self {
+            tree: InRoot::from_fd(mount),
+            _device: device,
+        }))
+    }
+}
+
+/// A loop device of the session is gone with its last user: it is made again.
+fn device_behind(source: &Path, record: &Record) -> SysResult<Option<LoopDevice>> {
+    let of_session = record.items.iter().find_map(|planned| match &planned.item {
+        Item::Loop {
+            device,
+            file,
+            offset,
+        } if device == source => Some((file, *offset)),
+        _ => None,
+    });
+    match of_session {
+        Some((file, offset)) if !loopdev::is_bound_to(source, file).unwrap_or(false) => {
+            let open = sys::block::open_to_write(file)?;
+            loopdev::attach(&open, offset, 0, file, false).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn options(fstype: &str, replay: bool) -> Vec<(String, Option<String>)> {
+    let mut options = Vec::new();
+    if fstype == "btrfs" {
         // mountinfo counts from the topmost subvolume.
-        vec![(String::from("subvolid"), Some(String::from("5")))]
-    } else {
-        Vec::new()
+        options.push((String::from("subvolid"), Some(String::from("5"))));
+    }
+    let without = match fstype {
+        "ext3" | "ext4" => Some(("noload", None)),
+        "xfs" => Some(("norecovery", None)),
+        "btrfs" => Some(("rescue", Some("nologreplay"))),
+        _ => None,
     };
-    let mount = sys::mount::new_detached(fstype, name, &options, MountFlags::INERT)?;
-    Ok(Some(InRoot::from_fd(mount)))
+    if let (false, Some((key, value))) = (replay, without) {
+        options.push((key.to_owned(), value.map(str::to_owned)));
+    }
+    options
+}
+
+/// What statvfs(3) tells filesystems apart by; 0 where it does not.
+fn fsid_of(fd: impl AsFd) -> u64 {
+    rustix::fs::fstatvfs(fd).map_or(0, |facts| facts.f_fsid)
 }

@@ -202,6 +202,7 @@ fn failed(error: &ExecError) -> Answer {
         ExecError::Sys(source) => (String::from("copy"), Some(source)),
         ExecError::Interrupted(_) => (error.to_string(), None),
         ExecError::Other(text) => (fit(text), None),
+        ExecError::NoKey | ExecError::NoMountPoint { .. } => (fit(&error.to_string()), None),
     };
     Answer::Failed {
         what,

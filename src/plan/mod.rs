@@ -12,12 +12,15 @@ pub mod lent;
 pub mod look;
 mod mount;
 mod op;
+pub mod open;
 pub mod outside;
 mod process;
 mod script;
+pub mod storage;
 
 pub use file::{FileOp, Owner, Source};
 pub use mount::{BindSource, MountOp};
 pub use op::{Op, Place, Step};
 pub use process::{Command, Credentials, Mode, ProcessOp};
 pub use script::{SCRIPT_END, script};
+pub use storage::StorageOp;

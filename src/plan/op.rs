@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{FileOp, MountOp, ProcessOp};
+use super::{FileOp, MountOp, ProcessOp, StorageOp};
 use crate::model::HostPath;
 
 /// In whose namespaces an operation is done (design rule 2).
@@ -25,6 +25,8 @@ pub enum Op {
     Mount(MountOp),
     /// Something with processes.
     Process(ProcessOp),
+    /// Something with disks and what is stacked on them.
+    Storage(StorageOp),
 }
 
 impl Op {
@@ -36,6 +38,7 @@ impl Op {
             Self::File(op) => op.inverse().map(Self::File),
             // These live in namespaces of the session and go with its last process.
             Self::Mount(_) | Self::Process(_) => None,
+            Self::Storage(op) => op.inverse().map(Self::Storage),
         }
     }
 }
@@ -46,7 +49,7 @@ impl Op {
     pub fn bytes(&self) -> u64 {
         match self {
             Self::File(op) => op.bytes(),
-            Self::Mount(_) | Self::Process(_) => 0,
+            Self::Mount(_) | Self::Process(_) | Self::Storage(_) => 0,
         }
     }
 }
@@ -68,6 +71,7 @@ impl fmt::Display for Step {
             Op::File(op) => op.shell(&self.base, f),
             Op::Mount(op) => op.shell(&self.base, f),
             Op::Process(op) => op.shell(&self.base, f),
+            Op::Storage(op) => op.shell(&self.base, f),
         }
     }
 }

@@ -149,7 +149,7 @@ fn journal(tree: &dyn Tree, machine_id: &str) -> Option<Found> {
         .iter()
         .take(LONGEST)
         .position(|byte| *byte < b' ')
-        .unwrap_or(rest.len().min(LONGEST));
+        .unwrap_or_else(|| rest.len().min(LONGEST));
     Some((path, rest[..end].to_vec()))
 }
 

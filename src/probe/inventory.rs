@@ -8,6 +8,7 @@ use super::busy::Holder;
 use super::crypttab;
 use super::fstab::Spec;
 use super::livemedium::Own;
+use super::loops::Part;
 use super::partitions::PartitionKind;
 use super::superblock::Superblock;
 use crate::model::Bytes;
@@ -68,6 +69,8 @@ pub struct Volume {
     pub number: (u32, u32),
     /// Where it comes from.
     pub origin: Origin,
+    /// The file or disk it is a part of, where the kernel shows no device of its own.
+    pub part: Option<Part>,
     /// Its length.
     pub size: Bytes,
     /// Vendor and model of the disk.
@@ -143,6 +146,23 @@ impl Inventory {
             Spec::Device(path) => self.by_path(path, crypttab),
             Spec::Path(_) | Spec::Network(_) | Spec::Virtual(_) => Found::Missing,
         }
+    }
+
+    /// The line of `crypttab` that opens volume `index`.
+    #[must_use]
+    pub fn in_crypttab<'c>(
+        &self,
+        index: usize,
+        crypttab: &'c [crypttab::Entry],
+    ) -> Option<&'c crypttab::Entry> {
+        crypttab.iter().find(|entry| {
+            let found = match entry.uuid() {
+                Some(uuid) => self.by_uuid(uuid),
+                None => crypttab_spec(&entry.device)
+                    .map_or(Found::Missing, |spec| self.find(&spec, &[])),
+            };
+            matches!(found, Found::Here(at) | Found::Unreliable(Some(at)) if at == index)
+        })
     }
 
     fn by(&self, wanted: impl Fn(&Volume) -> bool) -> Found {
@@ -320,6 +340,7 @@ pub(super) mod tests {
             path: format!("/dev/{name}").into(),
             number: (0, 0),
             origin: Origin::Kernel,
+            part: None,
             size: Bytes(0),
             model: String::new(),
             removable: false,

@@ -1,15 +1,15 @@
 //! Whether this machine can reach a network: by its default routes, nobody is asked.
 
 use crate::model::RootPath;
-use crate::root::{Host, read};
+use crate::root::{Tree, read};
 
 /// A table of routes is seldom longer.
 const MOST: usize = 4 << 20;
 
-/// The interface of a default route; `None` without one.
+/// The interface of a default route, by the /proc in `tree`; `None` without one.
 #[must_use]
-pub fn default_interface() -> Option<String> {
-    let table = |path: &str| read(&Host, &RootPath::new(path), MOST).unwrap_or_default();
+pub fn default_interface(tree: &dyn Tree) -> Option<String> {
+    let table = |path: &str| read(tree, &RootPath::new(path), MOST).unwrap_or_default();
     default_of(&table("/proc/net/route"), &table("/proc/net/ipv6_route"))
 }
 

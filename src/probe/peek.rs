@@ -10,7 +10,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::busy;
-use super::partitions::{Medium, Opened};
+use super::health;
+use super::partitions::Opened;
 use crate::model::{MountFlags, RootPath};
 use crate::root::InRoot;
 use crate::sys::loopdev::{self, LoopDevice};
@@ -244,14 +245,7 @@ fn mount_detached(
 /// Whether an ext4 lists files that were deleted while open. The driver takes them away even on
 /// a read-only mount without journal (ext4_orphan_cleanup), unless the device refuses writes.
 fn has_orphans(device: &Path) -> Result<bool, PeekError> {
-    const SUPERBLOCK: u64 = 1024;
-    const ORPHAN_PRESENT: u8 = 0x01;
-    let medium = Opened::new(block::open(device)?)?;
-    let Some(bytes) = medium.bytes(SUPERBLOCK, 1024) else {
-        return Ok(true);
-    };
-    // s_last_orphan, and bit 16 of s_feature_ro_compat.
-    Ok(bytes[0xe8..0xec] != [0; 4] || bytes[0x66] & ORPHAN_PRESENT != 0)
+    Ok(health::of("ext4", &Opened::new(block::open(device)?)?).orphans)
 }
 
 /// A loop device over `device` that refuses writes. The device's own read-only switch would

@@ -1,7 +1,7 @@
 //! What this running system is, in the words of the first screen: its name, how it was booted,
 //! whether there is a network, which keyboard layout the console has.
 
-use super::osrelease;
+use super::{network, osrelease};
 use crate::model::RootPath;
 use crate::root::{Tree, read};
 
@@ -38,7 +38,7 @@ pub fn surroundings(tree: &dyn Tree, machine: &str) -> Surroundings {
     Surroundings {
         name: name(tree),
         booted_by: booted_by(tree, machine),
-        network: has_network(tree),
+        network: network::default_interface(tree).is_some(),
         keyboard: keyboard(tree),
     }
 }
@@ -75,28 +75,6 @@ fn booted_by(tree: &dyn Tree, machine: &str) -> BootedBy {
     } else {
         BootedBy::Unknown
     }
-}
-
-/// A default route: of IPv4 in /proc/net/route (destination and mask 0), of IPv6 in ipv6_route
-/// (prefix 0), where the kernel lists a refusing one on `lo` as well.
-fn has_network(tree: &dyn Tree) -> bool {
-    let by_v4 = text(tree, "/proc/net/route").is_some_and(|table| {
-        table.lines().skip(1).any(|line| {
-            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000")
-        })
-    });
-    by_v4
-        || text(tree, "/proc/net/ipv6_route").is_some_and(|table| {
-            table.lines().any(|line| {
-                let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-                let is_default = fields
-                    .first()
-                    .is_some_and(|it| it.bytes().all(|b| b == b'0'))
-                    && fields.get(1) == Some(&"00");
-                is_default && fields.last().is_some_and(|device| *device != "lo")
-            })
-        })
 }
 
 /// The kernel command line wins (a live medium is told there), then what each family writes.
@@ -220,7 +198,11 @@ mod tests {
             let tree = Mem::new()
                 .with_file("/proc/net/route", format!("{ROUTES}{v4}\n"))
                 .with_file("/proc/net/ipv6_route", format!("{v6}\n"));
-            assert_eq!(has_network(&tree), expected, "{v4} {v6}");
+            assert_eq!(
+                network::default_interface(&tree).is_some(),
+                expected,
+                "{v4} {v6}"
+            );
         }
     }
 

@@ -60,7 +60,8 @@ pub enum Item {
     /// A device-mapper mapping of an encrypted volume. Its name carries the session's and is all
     /// that identifies it.
     Mapping {
-        /// The name below /dev/mapper.
+        /// The name below /dev/mapper that it was opened under; it may have another one since, but
+        /// its uuid ends in this one.
         name: String,
     },
     /// A small file in a target, for the time being. Its content identifies it.
@@ -81,6 +82,46 @@ pub enum Item {
         /// The file inside that filesystem.
         #[serde(with = "text::path")]
         inside: PathBuf,
+        /// `f_fsid` of that filesystem: another one may have its device by now.
+        fsid: u64,
+    },
+    /// A loop device (AUTOCLEAR: it goes with its last user).
+    Loop {
+        /// Its node; empty as long as it is not known.
+        #[serde(with = "text::path")]
+        device: PathBuf,
+        /// The file or disk behind it.
+        #[serde(with = "text::path")]
+        file: PathBuf,
+        /// Where it begins there, in bytes.
+        offset: u64,
+    },
+    /// An md array that was assembled.
+    Array {
+        /// The name below /dev/md.
+        name: String,
+        /// Its UUID.
+        uuid: String,
+    },
+    /// A volume group that was activated.
+    Group {
+        /// Its name.
+        name: String,
+        /// Its UUID.
+        uuid: String,
+        /// Volumes that were active before, by their name below /dev/mapper: they stay so.
+        before: Vec<String>,
+    },
+    /// A mount in the caller's own mount namespace.
+    Mount {
+        /// Where it is, as mountinfo shows it.
+        #[serde(with = "text::path")]
+        path: PathBuf,
+        /// Its filesystem, as mountinfo numbers it.
+        device: u64,
+        /// What it was mounted from: the node of a device; empty where there is none.
+        #[serde(with = "text::path")]
+        source: PathBuf,
     },
 }
 

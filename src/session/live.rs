@@ -67,6 +67,8 @@ impl Live {
                     .map_or(0, |since| since.as_secs()),
                 items: Vec::new(),
                 next_item: 1,
+                standing: false,
+                names: Vec::new(),
             },
             lock,
         };
@@ -162,6 +164,26 @@ impl Live {
     /// Those of writing the record.
     pub fn forget(&mut self, id: ItemId) -> Result<(), SessionError> {
         self.0.forget(id)
+    }
+
+    /// Writes down what people call the target, and where it is.
+    ///
+    /// # Errors
+    /// Those of writing the record.
+    pub fn set_target(&mut self, names: Vec<String>, root: &Path) -> Result<(), SessionError> {
+        self.0.record.names = names;
+        self.0.record.root = root.to_path_buf();
+        self.0.write()
+    }
+
+    /// What it holds shall stay when this process has ended.
+    ///
+    /// # Errors
+    /// Those of writing the record.
+    pub fn stand(mut self) -> Result<(), SessionError> {
+        self.0.record.standing = true;
+        self.0.write()?;
+        self.0.finish()
     }
 
     /// Ends the session. With items left the record stays for `newroot cleanup`.

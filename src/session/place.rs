@@ -33,6 +33,14 @@ pub struct Entry {
     pub alive: bool,
 }
 
+impl Entry {
+    /// Whether a dead process left it, and not on purpose: what `cleanup` undoes.
+    #[must_use]
+    pub fn is_leftover(&self) -> bool {
+        !self.alive && !self.record.standing
+    }
+}
+
 impl Place {
     /// The caller's place: `/run/newroot` for root, else `newroot` in `runtime_directory`
     /// (XDG_RUNTIME_DIR), else `/tmp/newroot-UID`. Made when it is not there.

@@ -41,4 +41,10 @@ pub struct Record {
     pub items: Vec<Planned>,
     /// The next item's name.
     pub next_item: u32,
+    /// What it holds shall outlive it: `umount` takes it away, not `cleanup`.
+    #[serde(default)]
+    pub standing: bool,
+    /// What people call its target: id, hostname, device, image file.
+    #[serde(default)]
+    pub names: Vec<String>,
 }

@@ -24,6 +24,16 @@ pub fn open_exclusive(path: &Path) -> SysResult<OwnedFd> {
     open_with(path, OFlags::EXCL)
 }
 
+/// Opens a device or an image file for reading and writing.
+///
+/// # Errors
+/// The errno of open(2): EROFS, EACCES.
+pub fn open_to_write(path: &Path) -> SysResult<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+        .map_err(|errno| SysError::new("open", format_args!("{path:?}, {flags:?}"), errno))
+}
+
 fn open_with(path: &Path, more: OFlags) -> SysResult<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | more;
     rustix::fs::open(path, flags, Mode::empty())

@@ -167,6 +167,19 @@ pub fn meta_of_fd(fd: impl AsFd) -> io::Result<Meta> {
     Ok(meta(&rustix::fs::fstat(fd)?))
 }
 
+/// statx(2): the number that mountinfo has for the mount that `fd` is on.
+///
+/// # Errors
+/// ENOSYS before Linux 5.8.
+pub fn mount_id(fd: impl AsFd) -> io::Result<u64> {
+    use rustix::fs::StatxFlags;
+    let found = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+        return Err(Errno::NOSYS.into());
+    }
+    Ok(found.stx_mnt_id)
+}
+
 /// readlinkat(2).
 ///
 /// # Errors

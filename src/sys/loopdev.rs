@@ -77,13 +77,32 @@ pub fn attach_read_only(
     size: u64,
     shown: &Path,
 ) -> SysResult<LoopDevice> {
+    attach(file, offset, size, shown, true)
+}
+
+/// The same, writable where `read_only` is false; then `file` is open for writing.
+///
+/// # Errors
+/// As [`attach_read_only`].
+pub fn attach(
+    file: impl AsFd,
+    offset: u64,
+    size: u64,
+    shown: &Path,
+    read_only: bool,
+) -> SysResult<LoopDevice> {
+    let access = if read_only {
+        OFlags::RDONLY
+    } else {
+        OFlags::RDWR
+    };
     let control = open(Path::new(CONTROL), OFlags::RDWR)?;
     for _ in 0..TRIES {
         let number = ioctl(&control, GET_FREE, 0)
             .map_err(|errno| SysError::new("ioctl", format_args!("LOOP_CTL_GET_FREE"), errno))?;
         let path = PathBuf::from(format!("/dev/loop{number}"));
-        let device = open(&path, OFlags::RDONLY)?;
-        match configure(&device, &file, offset, size, shown) {
+        let device = open(&path, access)?;
+        match configure(&device, &file, (offset, size), shown, read_only) {
             Ok(()) => return Ok(LoopDevice { path, device }),
             Err(Errno::BUSY) => {}
             Err(errno) => {
@@ -117,19 +136,38 @@ pub fn is_bound(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether the loop device at `path` is bound to the file at `file`.
+///
+/// # Errors
+/// As [`is_bound`]; the errno of stat(2).
+pub fn is_bound_to(path: &Path, file: &Path) -> io::Result<bool> {
+    let meta = super::fs::stat_at(rustix::fs::CWD, file)?;
+    let device = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut info = empty();
+    match ioctl(
+        &device,
+        GET_STATUS64,
+        std::ptr::from_mut(&mut info) as usize,
+    ) {
+        Ok(_) => Ok((info.device, info.inode) == (meta.id.device, meta.id.inode)),
+        Err(Errno::NXIO) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn configure(
     device: &OwnedFd,
     file: &impl AsFd,
-    offset: u64,
-    size: u64,
+    (offset, size): (u64, u64),
     shown: &Path,
+    read_only: bool,
 ) -> Result<(), Errno> {
     // A descriptor is never negative.
     let raw = file.as_fd().as_raw_fd().unsigned_abs();
     let mut info = empty();
     info.offset = offset;
     info.size_limit = size;
-    info.flags = FLAG_READ_ONLY | FLAG_AUTOCLEAR;
+    info.flags = FLAG_AUTOCLEAR | if read_only { FLAG_READ_ONLY } else { 0 };
     let name = shown.as_os_str().as_encoded_bytes();
     let count = name.len().min(info.file_name.len() - 1);
     info.file_name[..count].copy_from_slice(&name[..count]);

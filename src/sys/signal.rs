@@ -64,7 +64,7 @@ impl Held {
         let mut before = SigSet::empty();
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut before))
             .map_err(|errno| failed("sigprocmask", errno))?;
-        let before = *AT_START.get_or_init(|| before);
+        AT_START.get_or_init(|| before);
         let source = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .map_err(|errno| failed("signalfd", errno))?;
         Ok(Self {
@@ -98,12 +98,22 @@ impl Held {
             .map_err(|errno| failed("sigprocmask", errno))
     }
 
-    /// The mask that this process was started with, for a program that is started.
+    /// The mask from before.
     ///
     /// # Errors
     /// None that a kernel is known to give.
     pub fn release(&self) -> SysResult<()> {
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None)
+            .map_err(|errno| failed("sigprocmask", errno))
+    }
+
+    /// The mask that this process was started with, for a program that is executed.
+    ///
+    /// # Errors
+    /// None that a kernel is known to give.
+    pub fn release_for_program(&self) -> SysResult<()> {
+        let mask = AT_START.get().unwrap_or(&self.before);
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)
             .map_err(|errno| failed("sigprocmask", errno))
     }
 }

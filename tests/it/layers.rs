@@ -37,6 +37,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sys", &["sys", "model"]),
     ("model", &["model"]),
     ("error", &["error", "model"]),
+    // The build script: part of no program.
+    ("link", &[]),
 ];
 
 /// Modules that must stay pure: no file, no process, no system call of their own.

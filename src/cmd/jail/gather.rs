@@ -1,7 +1,7 @@
 //! Gathering facts: a path with every link and directory on the way, a program with everything
 //! it loads, a directory with everything in it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 
@@ -9,10 +9,10 @@ use rustix::io::Errno;
 
 use super::problem::{Note, Problem};
 use crate::elf::{Engine, Options};
-use crate::model::{Kind, Meta, RootPath};
+use crate::model::{FileId, Kind, Meta, RootPath};
 use crate::plan::jail::{Facts, Found, What};
 use crate::profile::Pattern;
-use crate::root::{Tree, resolve};
+use crate::root::{Trail, Tree, resolve};
 use crate::sys::errno_of;
 
 /// How much it matters that something is missing.
@@ -53,8 +53,8 @@ pub(super) struct Gatherer<'t> {
     index: HashMap<RootPath, usize>,
     reached: HashMap<RootPath, Rc<Reached>>,
     pub(super) closed: HashSet<RootPath>,
-    /// Files that are looked at as programs, by the names they were asked for.
-    pub(super) asked: Vec<RootPath>,
+    /// Files that are looked at as programs, by the names they were asked for, and what they load.
+    pub(super) asked: BTreeMap<RootPath, Vec<FileId>>,
     pub(super) by_cache: bool,
     /// Left out of directories and packages.
     pub(super) exclude: Vec<Pattern>,
@@ -86,7 +86,7 @@ impl<'t> Gatherer<'t> {
             index: HashMap::new(),
             reached: HashMap::new(),
             closed: HashSet::new(),
-            asked: Vec::new(),
+            asked: BTreeMap::new(),
             by_cache: false,
             exclude: Vec::new(),
             itself: None,
@@ -156,6 +156,24 @@ impl<'t> Gatherer<'t> {
         Ok(())
     }
 
+    /// Where a path leads. What is gathered has no link in its path: below a directory that was
+    /// gathered already only the last name has to be looked at.
+    fn trail(&self, path: &RootPath) -> io::Result<Trail> {
+        let above = self.index.get(&path.parent());
+        let is_plain = above.is_some_and(|index| self.list[*index].1.what == What::Directory);
+        if is_plain && path.file_name().is_some() {
+            let meta = self.tree.lstat(path)?;
+            if meta.kind != Kind::Link {
+                return Ok(Trail {
+                    real: path.clone(),
+                    meta,
+                    links: Vec::new(),
+                });
+            }
+        }
+        resolve(self.tree, path)
+    }
+
     /// A path, every link on the way, and what stands at its end.
     ///
     /// # Errors
@@ -170,7 +188,7 @@ impl<'t> Gatherer<'t> {
             }
             return Ok((known.real.clone(), known.meta));
         }
-        let trail = resolve(self.tree, path)?;
+        let trail = self.trail(path)?;
         for step in &trail.links {
             let meta = self.tree.lstat(&step.at)?;
             self.add_parents(&step.at, who)?;
@@ -222,7 +240,7 @@ impl<'t> Gatherer<'t> {
         let whole = self.notes[before..]
             .iter()
             .all(|note| matches!(note, Note::Dlopen { .. }));
-        if whole && self.asked.contains(path) {
+        if whole && self.asked.contains_key(path) {
             self.programs.insert(path.clone());
         }
     }

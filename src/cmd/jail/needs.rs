@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::gather::{For, Gatherer, Need};
 use super::problem::{Note, Problem};
 use crate::elf::{Closure, ElfError, Engine, FoundBy, Needer, ProgramKind};
-use crate::model::{Meta, RootPath};
+use crate::model::{FileId, Meta, RootPath};
 use crate::root::Layer;
 
 impl Gatherer<'_> {
@@ -34,7 +34,7 @@ impl Gatherer<'_> {
             ProgramKind::Script
                 if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
             _ => {
-                self.asked.push(path.clone());
+                self.asked.insert(path.clone(), objects(&closure));
                 self.take_closure(&closure, who);
             }
         }
@@ -119,24 +119,21 @@ impl Gatherer<'_> {
     }
 
     /// Whether some program finds other libraries, or none, when there is no ld.so.cache.
-    pub(super) fn needs_cache(&mut self) -> bool {
+    pub(super) fn needs_cache(&self) -> bool {
         if !self.by_cache {
             return false;
         }
         let mut bare = Layer::over(self.tree);
         bare.hide(&RootPath::new("/etc/ld.so.cache"));
         let mut without = Engine::new(&bare);
-        let asked = std::mem::take(&mut self.asked);
-        let differs = asked.iter().any(|path| {
-            let (Ok(with), Ok(without)) = (self.engine.closure(path), without.closure(path)) else {
-                return false;
-            };
-            let objects = |closure: &Closure| -> Vec<_> {
-                closure.objects.iter().map(|object| object.id).collect()
-            };
-            objects(&with) != objects(&without)
-        });
-        self.asked = asked;
-        differs
+        self.asked.iter().any(|(path, with)| {
+            without
+                .closure(path)
+                .is_ok_and(|without| objects(&without) != *with)
+        })
     }
+}
+
+fn objects(closure: &Closure) -> Vec<FileId> {
+    closure.objects.iter().map(|object| object.id).collect()
 }

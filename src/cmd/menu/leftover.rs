@@ -54,5 +54,9 @@ fn describe(item: &Item) -> String {
         Item::Namespace { .. } => String::from("mounts that a process still holds"),
         Item::TargetFile { path, .. } => format!("{} in a target", shown(path)),
         Item::Mapping { name } => format!("LUKS \"{name}\" still open"),
+        Item::Mount { path, .. } => format!("{} still mounted", shown(path)),
+        Item::Loop { file, .. } => format!("a loop device of {}", shown(file)),
+        Item::Array { name, .. } => format!("the array {name}"),
+        Item::Group { name, .. } => format!("the volume group {name}"),
     }
 }

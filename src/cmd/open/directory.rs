@@ -8,6 +8,7 @@ use super::{Access, MountState, OpenMount, Opened};
 use crate::cmd::target;
 use crate::error::Failure;
 use crate::model::{HostPath, RootPath};
+use crate::probe::inventory::Inventory;
 use crate::probe::mountinfo::{self, Mount};
 use crate::probe::scan;
 use crate::root::{self, Host};
@@ -37,6 +38,8 @@ pub(super) fn adopt(typed: &HostPath) -> anyhow::Result<Opened> {
         },
         adopted: true,
         warnings: Vec::new(),
+        inventory: Inventory::default(),
+        work: None,
     })
 }
 

@@ -65,13 +65,9 @@ impl Session<'_> {
             self.ui.note("nothing speaks for an installed system in it");
             return Ok(());
         };
-        // The devices are those of a scan that is over by now.
-        let mut system = system.clone();
-        system.place = crate::probe::system::Place::Directory(self.opened.root.clone());
-        system.esp = None;
-        system.wants.clear();
         let found = Found {
-            systems: vec![system],
+            inventory: self.opened.inventory.clone(),
+            systems: vec![system.clone()],
             ..Found::default()
         };
         for line in show::table(&found).lines() {

@@ -1,12 +1,14 @@
 //! `-n`: what would be done, as shell commands, as far as it is known without doing it.
 
 use super::{inside, visit};
+use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter::{self, Asked};
 use crate::cmd::lent::Lending;
+use crate::cmd::open::{Access, Choices, Opened};
 use crate::cmd::target;
-use crate::error::{Exit, Failure};
-use crate::model::RootPath;
+use crate::error::Exit;
+use crate::model::{HostPath, RootPath};
 use crate::plan::enter::rescue::{NO_SERVICE, POLICY, environment};
 use crate::plan::{FileOp, Op, Place, Step, script};
 use crate::probe::scan;
@@ -14,18 +16,12 @@ use crate::probe::target::{Name, name};
 use crate::root::Tree;
 use crate::ui::Ui;
 
-pub(super) fn run(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
+/// Where the shell form has a target that is not mounted yet.
+const SHOWN: &str = "/mnt";
+
+pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(Name::Directory(path)) = args.target.as_deref().map(name) else {
-        return Err(Failure::new(
-            "cannot show what rescue would do",
-            "that is known when the target is mounted",
-        )
-        .hint("what mounting it does", "newroot -n mount TARGET")
-        .hint(
-            "then, for the directory",
-            "newroot -n rescue DIR -- COMMAND",
-        )
-        .into());
+        return opening(args, globals, ui);
     };
     let root = enter::open(path.as_path())?;
     let system = scan::directory(&path).map_err(|error| target::no_directory(&path, &error))?;
@@ -73,6 +69,23 @@ pub(super) fn run(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     if makes_policy {
         text.push_str(&script(&[step(FileOp::Remove { path: policy })]));
     }
+    ui.out(text.as_bytes())?;
+    Ok(Exit::Success)
+}
+
+/// How it is opened. What is in it is known when that is done, and the dry run ends there.
+fn opening(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    let access = if args.open.read_only {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
+    let choices = Choices::new(&args.open, globals);
+    let root = HostPath::new(SHOWN);
+    let mut text = Opened::preview(args.target.as_deref(), &choices, access, &root)?;
+    text.push_str(&format!(
+        "# then {SHOWN} is entered; newroot -n rescue {SHOWN} -- COMMAND shows how, when it is mounted\n"
+    ));
     ui.out(text.as_bytes())?;
     Ok(Exit::Success)
 }

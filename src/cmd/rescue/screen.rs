@@ -5,6 +5,7 @@ use super::Session;
 use super::warnings::Warning;
 use crate::cmd::open::{MountState, OpenMount, Opened};
 use crate::probe::network;
+use crate::root::Host;
 use crate::ui::escape_bytes;
 
 /// How wide a line may be.
@@ -20,13 +21,13 @@ pub(super) fn head(session: &Session<'_>) -> Vec<String> {
         1 => String::from("1 warning"),
         more => format!("{more} warnings"),
     };
-    let network = network::default_interface();
+    let network = network::default_interface(&Host);
     lines.push(format!(
         "{count}. Network: {}. Log: {}",
         safe(network.as_deref().unwrap_or("none")),
         session.log.path().display()
     ));
-    lines.extend(warnings(opened, &session.warnings));
+    lines.extend(warnings(&opened.mounts, &session.warnings));
     lines
 }
 
@@ -73,7 +74,7 @@ fn mounts(mounts: &[OpenMount]) -> Vec<String> {
 }
 
 /// A line for each, and one for its way out.
-pub(super) fn warnings(opened: &Opened, warnings: &[Warning]) -> Vec<String> {
+pub(super) fn warnings(mounts: &[OpenMount], warnings: &[Warning]) -> Vec<String> {
     let mut lines = Vec::new();
     for warning in warnings {
         lines.extend(wrapped("WARN  ", &safe(&warning.text)));
@@ -81,7 +82,7 @@ pub(super) fn warnings(opened: &Opened, warnings: &[Warning]) -> Vec<String> {
             lines.extend(wrapped("way:  ", &safe(&warning.way)));
         }
     }
-    for mount in &opened.mounts {
+    for mount in mounts {
         if let MountState::Missing(why) = &mount.state {
             let text = format!("{} is not mounted: {}", mount.point, why);
             lines.extend(wrapped("WARN  ", &safe(&text)));
@@ -114,7 +115,7 @@ fn safe(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HostPath, RootPath};
+    use crate::model::RootPath;
 
     fn mount(point: &str, device: &str, state: MountState) -> OpenMount {
         OpenMount {
@@ -145,28 +146,16 @@ mod tests {
 
     #[test]
     fn a_warning_is_wrapped_and_has_its_way_out() {
-        let opened = Opened {
-            name: "a\nb".into(),
-            system: None,
-            root: HostPath::new("/mnt/r"),
-            access: crate::cmd::open::Access::ReadOnly,
-            mounts: vec![mount("/data", "", MountState::Missing("no device".into()))],
-            adopted: true,
-            warnings: Vec::new(),
-        };
+        let missing = MountState::Missing("no device".into());
         let warning = Warning {
             text: "word ".repeat(20).trim().into(),
             way: "do this".into(),
         };
-        let lines = warnings(&opened, &[warning]);
+        let lines = warnings(&[mount("/data", "", missing)], &[warning]);
         assert_eq!(lines.len(), 4, "{lines:?}");
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));
         assert!(lines[1].starts_with("        word"));
         assert_eq!(lines[2], "  way:  do this");
         assert_eq!(lines[3], "  WARN  /data is not mounted: no device");
-        assert_eq!(
-            title(&opened, false),
-            "a\\nb, no installed system, in /mnt/r, open READ-ONLY. Nothing changed yet."
-        );
     }
 }

@@ -140,7 +140,7 @@ pub(super) fn perform(step: &Step, mounting: &mut Mounting, old: &OldRoot) -> Sy
             old.leave(mounting, *mode)?;
             Ok(Deed::default())
         }
-        Op::Process(_) => Ok(Deed::default()),
+        Op::Process(_) | Op::Storage(_) => Ok(Deed::default()),
     }
 }
 

@@ -122,5 +122,5 @@ fn prepare(
     rustix::process::umask(umask);
     sys::process::close_on_exec_from(3);
     sys::signal::restore_broken_pipe();
-    signals.release()
+    signals.release_for_program()
 }

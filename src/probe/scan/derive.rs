@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::gather::attach_volumes;
-use super::{Apart, Scan, ScanError};
+use super::{Apart, Kit, Scan, ScanError};
 use crate::probe::inventory::{Origin, Usage, Volume};
 use crate::probe::loops::{self, Part};
 use crate::probe::lvm::{self, Group};
@@ -80,6 +80,11 @@ pub(super) fn arrays(scan: &mut Scan) -> Result<(), ScanError> {
             what: format!("md raid{}", member.level),
             on: members.iter().map(|(at, _)| on(at).name.clone()).collect(),
             note,
+            kit: Kit::Array {
+                uuid,
+                members: members.iter().map(|(at, _)| *at).collect(),
+                disks: member.disks,
+            },
         });
     }
     attach_volumes(scan, wanted)
@@ -174,6 +179,11 @@ pub(super) fn groups(scan: &mut Scan) -> Result<(), ScanError> {
                 .map(|index| scan.inventory.volumes[*index].name.clone())
                 .collect(),
             note: notes.join(", "),
+            kit: Kit::Group {
+                uuid: group.id.clone(),
+                members: here,
+                missing,
+            },
         });
     }
     attach_volumes(scan, wanted)
@@ -201,6 +211,7 @@ pub(super) fn recognised(scan: &mut Scan) {
                     what: what.to_string(),
                     on: Vec::new(),
                     note: "not looked into".to_string(),
+                    kit: Kit::Unknown,
                 });
             entry.on.push(volume.name.clone());
         }

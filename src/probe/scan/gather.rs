@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::derive::Wanted;
-use super::{Locked, Options, Reason, Scan, ScanError};
+use super::{Known, Locked, Options, Reason, Scan, ScanError};
 use crate::model::Bytes;
 use crate::probe::block::{self, BlockDevice, DeviceKind};
 use crate::probe::busy::{self, Thing};
@@ -21,7 +21,7 @@ pub(super) fn gather(scan: &mut Scan, options: &Options) -> Result<(), ScanError
     let (images, devices) = sort_out(&options.only)?;
     let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").unwrap_or_default());
     if options.only.is_empty() || !devices.is_empty() {
-        kernel_volumes(scan, &mounts, &devices)?;
+        kernel_volumes(scan, &mounts, &devices, options)?;
     }
     for image in images {
         image_volumes(scan, &image)?;
@@ -66,7 +66,12 @@ fn kernel_name(meta: &fs::Metadata) -> Option<String> {
 }
 
 /// All devices of the kernel; with `only`, those and what is on or above them.
-fn kernel_volumes(scan: &mut Scan, mounts: &[Mount], only: &[String]) -> Result<(), ScanError> {
+fn kernel_volumes(
+    scan: &mut Scan,
+    mounts: &[Mount],
+    only: &[String],
+    options: &Options,
+) -> Result<(), ScanError> {
     let devices = block::machine();
     let own = livemedium::own_devices(&devices, mounts);
     let wanted: Vec<&BlockDevice> = devices
@@ -90,7 +95,30 @@ fn kernel_volumes(scan: &mut Scan, mounts: &[Mount], only: &[String]) -> Result<
         volume.own = own.get(&device.name).copied();
         scan.inventory.volumes.push(volume);
     }
+    know(scan, &options.parts);
     Ok(())
+}
+
+/// Gives loop devices that the caller made of parts what the kernel does not know of them.
+fn know(scan: &mut Scan, parts: &BTreeMap<PathBuf, Known>) {
+    let known: Vec<(String, &Known)> = scan
+        .inventory
+        .volumes
+        .iter()
+        .filter_map(|volume| Some((volume.kernel_name.clone(), parts.get(&volume.path)?)))
+        .collect();
+    for volume in &mut scan.inventory.volumes {
+        for (name, part) in &known {
+            if volume.kernel_name == *name {
+                volume.name.clone_from(&part.name);
+                volume.slot.clone_from(&part.slot);
+            }
+            if volume.disks.contains(name) {
+                volume.disks.retain(|disk| disk != name);
+                volume.disks.extend(part.disks.iter().cloned());
+            }
+        }
+    }
 }
 
 /// A squashfs that somebody loops is a package or a live system's root, not an installed one.
@@ -182,6 +210,7 @@ fn volume_of(
         path: device.path(),
         number: device.number,
         origin: Origin::Kernel,
+        part: None,
         size: device.size,
         model: device.model.clone(),
         removable: device.removable,
@@ -236,6 +265,7 @@ fn image_volumes(scan: &mut Scan, path: &Path) -> Result<(), ScanError> {
         number: number_of(&device.path),
         path: device.path.clone(),
         origin: Origin::Image,
+        part: Some(whole),
         size: Bytes(size),
         model: String::new(),
         removable: false,
@@ -316,6 +346,11 @@ fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanE
             number: number_of(&device.path),
             path: device.path.clone(),
             origin: Origin::Part,
+            part: Some(Part {
+                file: whole_of(&disk),
+                start: partition.start,
+                size: partition.size,
+            }),
             size: Bytes(partition.size),
             model: disk.model.clone(),
             removable: disk.removable,
@@ -335,6 +370,14 @@ fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanE
         scan.loops.push(device);
     }
     Ok(())
+}
+
+/// The file or disk that a part is of; not the loop device that a look goes through.
+fn whole_of(disk: &Volume) -> PathBuf {
+    match &disk.part {
+        Some(part) if disk.origin == Origin::Image => part.file.clone(),
+        _ => disk.path.clone(),
+    }
 }
 
 fn last_part(path: &Path) -> String {
@@ -411,6 +454,7 @@ pub(super) fn attach_volumes(scan: &mut Scan, wanted: Vec<Wanted>) -> Result<(),
             number: number_of(&device.path),
             path: device.path.clone(),
             origin: each.origin,
+            part: None,
             size: Bytes(each.part.size),
             model: each.model,
             removable: false,
@@ -448,6 +492,7 @@ pub(super) fn add_opened(scan: &mut Scan, locked: &Locked, mapper: &str) -> Resu
         number: number_of(&path),
         path,
         origin: Origin::Kernel,
+        part: None,
         slot: None,
         logical: None,
         superblock,

@@ -9,10 +9,11 @@ mod derive;
 mod gather;
 mod look;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::busy::Holder;
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Slot};
 use super::livemedium::Own;
 use super::peek::{Peek, PeekError};
 use super::system::{Place, System};
@@ -27,6 +28,19 @@ use crate::tool::ToolError;
 pub struct Options {
     /// Devices and image files; empty: all devices of this machine.
     pub only: Vec<PathBuf>,
+    /// Loop devices that the caller made of parts of files and disks, by node.
+    pub parts: BTreeMap<PathBuf, Known>,
+}
+
+/// What the kernel does not know of a loop device: which partition it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// `disk.img p2`
+    pub name: String,
+    /// Its line in the partition table.
+    pub slot: Option<Slot>,
+    /// The disks at the bottom.
+    pub disks: Vec<String>,
 }
 
 /// Why something was left out.
@@ -73,6 +87,33 @@ pub struct Apart {
     pub on: Vec<String>,
     /// What is the matter.
     pub note: String,
+    /// How it could be put together.
+    pub kit: Kit,
+}
+
+/// What it takes to put something together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kit {
+    /// An md array.
+    Array {
+        /// As blkid writes it.
+        uuid: String,
+        /// Indexes into the inventory.
+        members: Vec<usize>,
+        /// How many members it should have.
+        disks: u32,
+    },
+    /// A volume group.
+    Group {
+        /// Its UUID, as LVM writes it.
+        uuid: String,
+        /// Indexes into the inventory.
+        members: Vec<usize>,
+        /// Physical volumes that are not here.
+        missing: usize,
+    },
+    /// newroot does not know how.
+    Unknown,
 }
 
 /// What went wrong as a whole.

@@ -17,6 +17,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("rescue::signals_at_the_menu", needs, signals),
         Trial::new("rescue::type_ahead_is_no_yes", needs, type_ahead),
         Trial::new("rescue::a_shell_that_is_hung_up", needs, hangup),
+        Trial::new("rescue::a_command_that_is_hung_up", needs, command_hangup),
     ]
 }
 
@@ -237,4 +238,19 @@ fn hangup() {
     drop(tmux);
     crate::enter::until("everything is closed", || records().is_empty());
     assert!(!Path::new("/mnt/r/usr/sbin/policy-rc.d").exists());
+}
+
+/// The terminal goes away under a command: the kernel sends SIGHUP to its group.
+fn command_hangup() {
+    let tmux = terminal();
+    let script = "echo beg\"\"un; sleep 1; echo more; sleep 0.2; echo done >/tmp/done";
+    tmux.line(&format!(
+        "newroot rescue --read-write /mnt/r -- sh -c '{script}'"
+    ));
+    tmux.wait_for("begun");
+    drop(tmux);
+    crate::enter::until("the command has ended", || {
+        Path::new("/mnt/r/tmp/done").exists()
+    });
+    crate::enter::until("everything is closed", || records().is_empty());
 }

@@ -1,6 +1,7 @@
 //! `newroot rescue` on a directory: what is inside, the menu, and that nothing is left.
 
 mod hostile;
+mod image;
 mod inside;
 mod kill;
 mod menu;
@@ -17,6 +18,7 @@ use crate::trial::Trial;
 pub(crate) fn trials() -> Vec<Trial> {
     [
         hostile::trials(),
+        image::trials(),
         inside::trials(),
         kill::trials(),
         menu::trials(),

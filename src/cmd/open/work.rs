@@ -1,0 +1,638 @@
+//! The loop of design rule 1: look, ask [`plan::open::next`], do it, look again; over one undo
+//! stack.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use super::gather::{self, Look, Partitions};
+use super::keys::{Asking, Ring};
+use super::refusal::{self, Asked};
+use super::{Access, Choices, Closed, MountState, OpenMount, Opened, Visible};
+use crate::cmd::enter::{Shown, place};
+use crate::error::Failure;
+use crate::exec::storage::{Parts, Storage, settle};
+use crate::exec::{ExecError, UndoStack, apply};
+use crate::model::{HostPath, RootPath};
+use crate::plan::open::{self as plan, Facts, Left, Mounts, Next, Refusal, Tried, Why};
+use crate::plan::storage::What;
+use crate::plan::{Op, Place, Step, StorageOp};
+use crate::probe::inventory::{Inventory, Usage};
+use crate::probe::system::System;
+use crate::probe::target::{Choice, Name};
+use crate::probe::{kernel_log, loops};
+use crate::root::{self, Host, InRoot};
+use crate::session::Live;
+use crate::sys::signal::{HUP, Held, INT, TERM};
+use crate::ui::Ui;
+
+/// More steps than any stack of devices takes: a look that never changes must end.
+const MOST_ROUNDS: usize = 64;
+
+/// A target being opened, or open.
+#[derive(Debug)]
+pub(super) struct Work {
+    typed: String,
+    name: Option<Name>,
+    choices: Choices,
+    visible: Visible,
+    ring: Ring,
+    parts: Parts,
+    undo: UndoStack,
+    tried: Tried,
+    partitions: Partitions,
+    warnings: Vec<String>,
+    root: HostPath,
+}
+
+/// What became of going read-write.
+pub(super) enum Reopened {
+    /// It is.
+    Open(Box<Opened>),
+    /// It is open read-only again.
+    Still(Box<Opened>, anyhow::Error),
+    /// It could not even be opened again.
+    Closed(anyhow::Error),
+}
+
+impl Work {
+    pub(super) fn new(
+        target: Option<&OsStr>,
+        name: Option<Name>,
+        choices: &Choices,
+        visible: Visible,
+    ) -> anyhow::Result<Self> {
+        let typed = target.map_or_else(
+            || "the installed system".to_string(),
+            |typed| typed.to_string_lossy().into_owned(),
+        );
+        let name = match name {
+            Some(Name::Image(path)) => Some(Name::Image(real(&path)?)),
+            name => name,
+        };
+        Ok(Self {
+            typed,
+            name,
+            ring: Ring::new(&choices.key_files)?,
+            choices: choices.clone(),
+            visible,
+            parts: Parts::default(),
+            undo: UndoStack::new(),
+            tried: Tried::default(),
+            partitions: Partitions::default(),
+            warnings: Vec::new(),
+            root: HostPath::new("/"),
+        })
+    }
+
+    /// Opens; on an error everything is closed again.
+    pub(super) fn open(
+        mut self,
+        access: Access,
+        live: &mut Live,
+        ui: &Ui,
+    ) -> anyhow::Result<Opened> {
+        match self.go(access, live, ui) {
+            Ok(ready) => Ok(self.opened(access, ready)),
+            Err(error) => {
+                let closed = self.close(live, ui);
+                for holder in &closed.holders {
+                    ui.warn(&crate::cmd::enter::describe(holder));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn opened(self, access: Access, ready: Ready) -> Opened {
+        let name = ready.system.facts.hostname.clone();
+        let write = access == Access::ReadWrite;
+        Opened {
+            name: name.unwrap_or_else(|| ready.system.id.clone()),
+            system: Some(ready.system),
+            inventory: ready.inventory,
+            root: self.root.clone(),
+            access: if write && ready.writable {
+                Access::ReadWrite
+            } else {
+                Access::ReadOnly
+            },
+            mounts: ready.mounts,
+            adopted: ready.adopted,
+            warnings: self.warnings.clone(),
+            work: Some(self),
+        }
+    }
+
+    /// Until everything is mounted.
+    fn go(&mut self, access: Access, live: &mut Live, ui: &Ui) -> anyhow::Result<Ready> {
+        if let Some(Name::Image(path)) = &self.name {
+            gather::refuse_used_image(path)?;
+        }
+        let signals = Held::new(&[INT, TERM, HUP])?;
+        let done = self.rounds(access, live, ui, &signals);
+        signals.release()?;
+        done
+    }
+
+    fn rounds(
+        &mut self,
+        access: Access,
+        live: &mut Live,
+        ui: &Ui,
+        signals: &Held,
+    ) -> anyhow::Result<Ready> {
+        for _ in 0..MOST_ROUNDS {
+            stop_on(signals)?;
+            let mut look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
+            gather::partitions(&look.found.inventory, &mut self.partitions);
+            self.ring.take_inside(std::mem::take(&mut look.keys));
+            self.anchor(&look);
+            self.choose_root(&look, live)?;
+            match self.next(&look, access) {
+                Next::Do { steps, required } => {
+                    for op in steps {
+                        stop_on(signals)?;
+                        self.layer(op, required, &look, live, ui)?;
+                    }
+                    settle();
+                }
+                Next::Mount(mounts) => return self.mount_all(mounts, &look, live, ui, signals),
+                Next::Refuse(refusal) => return Err(self.refused(&refusal, &look).into()),
+            }
+        }
+        let what = format!("cannot open {}", self.typed);
+        Err(Failure::new(what, "its devices come and go").into())
+    }
+
+    fn next(&self, look: &Look, access: Access) -> Next {
+        let facts = Facts {
+            inventory: &look.found.inventory,
+            systems: &look.found.systems,
+            locked: &look.found.locked,
+            apart: &look.found.apart,
+            choice: &look.choice,
+            tried: &self.tried,
+            troubles: &look.troubles,
+            root: &self.root,
+            mounted: &look.mounted,
+        };
+        let choices = plan::Choices {
+            write: access == Access::ReadWrite,
+            lasting: matches!(self.visible, Visible::Host(_)),
+            noauto: self.choices.noauto,
+            network: self.choices.network,
+            discard_hibernation: self.choices.discard_hibernation,
+            dirty_ntfs: self.choices.dirty_ntfs,
+            degraded: self.choices.degraded,
+            filesystem_errors: self.choices.filesystem_errors,
+        };
+        plan::next(&facts, &choices)
+    }
+
+    /// What was named by its lock is looked for on that volume once it is open.
+    fn anchor(&mut self, look: &Look) {
+        if let Choice::Locked(index) = look.choice
+            && !matches!(self.name, Some(Name::Image(_)))
+        {
+            let locked = &look.found.locked[index];
+            let path = look.found.inventory.volumes[locked.volume].path.clone();
+            self.name = Some(Name::Device(path));
+        }
+    }
+
+    /// A root that the user has mounted is completed where it is.
+    fn choose_root(&mut self, look: &Look, live: &Live) -> anyhow::Result<()> {
+        self.root = match &self.visible {
+            Visible::Host(path) => match mounted_by_user(look) {
+                Some(point) => HostPath::new(point),
+                None => path.clone(),
+            },
+            Visible::Session => place()?.path().join(format!("{}-root", live.id())),
+        };
+        Ok(())
+    }
+
+    /// One layer. What is not required and does not work is given up, with a warning.
+    fn layer(
+        &mut self,
+        op: StorageOp,
+        required: bool,
+        look: &Look,
+        live: &mut Live,
+        ui: &Ui,
+    ) -> anyhow::Result<()> {
+        self.note_tried(&op);
+        let done = self.apply(op.clone(), live, ui);
+        match (done, op) {
+            (Ok(()), StorageOp::Unlock(crypt)) => {
+                let name = self.parts.name_of(&crypt).unwrap_or_default();
+                self.tried.unlocked.push((crypt, name));
+            }
+            (Ok(()), _) => {}
+            (Err(error @ ExecError::Interrupted(_)), _) => return Err(error.into()),
+            (Err(ExecError::NoKey), StorageOp::Unlock(crypt)) => {
+                if required {
+                    let refusal = Refusal::NoKey(crypt.id);
+                    return Err(self.refused(&refusal, look).into());
+                }
+                let line = format!("{} ({}) stays locked", crypt.id, crypt.shown);
+                self.tried.given_up.insert(crypt.uuid);
+                self.warn(line, ui);
+            }
+            (Err(error), op) => {
+                if required {
+                    return Err(self.failed(&op, error).into());
+                }
+                if let StorageOp::Unlock(crypt) = &op {
+                    self.tried.given_up.insert(crypt.uuid.clone());
+                }
+                self.warn(error.to_string(), ui);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_tried(&mut self, op: &StorageOp) {
+        let tried = &mut self.tried;
+        match op {
+            StorageOp::Attach(part) => {
+                tried.attached.insert(part.file.clone());
+            }
+            StorageOp::Assemble(array) => {
+                tried.arrays.insert(array.uuid.clone());
+            }
+            StorageOp::Activate(group) => {
+                tried.groups.insert(group.uuid.clone());
+            }
+            StorageOp::Rename { crypt, .. } => {
+                tried.named.insert(crypt.uuid.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, op: StorageOp, live: &mut Live, ui: &Ui) -> Result<(), ExecError> {
+        let step = self.step(op);
+        let mut asking = Asking {
+            ring: &mut self.ring,
+            ui,
+        };
+        let mut storage = Storage {
+            parts: &mut self.parts,
+            live,
+            keys: &mut asking,
+        };
+        apply(&[step], &mut storage, &mut self.undo, &mut Shown(ui))
+    }
+
+    fn step(&self, op: StorageOp) -> Step {
+        Step {
+            place: match self.visible {
+                Visible::Host(_) => Place::Host,
+                Visible::Session => Place::Session,
+            },
+            op: Op::Storage(op),
+            base: self.root.clone(),
+        }
+    }
+
+    fn mount_all(
+        &mut self,
+        mounts: Mounts,
+        look: &Look,
+        live: &mut Live,
+        ui: &Ui,
+        signals: &Held,
+    ) -> anyhow::Result<Ready> {
+        let Some(system) = look.system() else {
+            return Err(self.refused(&Refusal::Nothing, look).into());
+        };
+        live.set_target(self.names(look, system), self.root.as_path())?;
+        self.warnings.extend(mounts.warnings);
+        let in_place = mounts.adopted.is_some() && matches!(self.visible, Visible::Host(_));
+        if in_place {
+            self.parts.adopt(InRoot::open(&self.root)?);
+        } else {
+            self.prepare_root(live, ui)?;
+        }
+        let mut shown: Vec<OpenMount> = mounts.left.into_iter().map(left).collect();
+        let mut writable = !in_place || !is_read_only(&self.root);
+        for mount in mounts.list {
+            stop_on(signals)?;
+            let point = mount.mount.point();
+            let read_only = mount.mount.flags.read_only;
+            let is_root = point == RootPath::root();
+            let op = StorageOp::Mount(mount.mount.clone());
+            let state = match self.apply(op.clone(), live, ui) {
+                Ok(()) => {
+                    writable &= !is_root || !is_read_only(&self.root);
+                    MountState::Mounted { read_only }
+                }
+                Err(error @ ExecError::Interrupted(_)) => return Err(error.into()),
+                Err(error) if is_root => return Err(self.failed(&op, error).into()),
+                Err(ExecError::NoMountPoint { .. }) if mount.mount.only_empty => {
+                    MountState::Skipped("no empty directory is there for it".to_string())
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    self.warnings.push(format!("{}: {why}", mount.mount.shown));
+                    MountState::Missing(why)
+                }
+            };
+            if !matches!(mount.mount.what, What::Deployment(_)) {
+                shown.push(OpenMount {
+                    point,
+                    device: mount.mount.shown,
+                    fs_type: mount.fs_type,
+                    state,
+                });
+            }
+        }
+        shown.sort_by_key(|mount| mount.point.as_path().components().count());
+        self.warnings.append(&mut self.parts.notes);
+        self.look_at_disk(look, system)?;
+        Ok(Ready {
+            system: system.clone(),
+            inventory: look.found.inventory.clone(),
+            mounts: shown,
+            adopted: mounts.adopted.is_some(),
+            writable,
+        })
+    }
+
+    /// The directory that is mounted on.
+    fn prepare_root(&mut self, live: &mut Live, ui: &Ui) -> anyhow::Result<()> {
+        match std::fs::symlink_metadata(self.root.as_path()) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let op = StorageOp::MakeRoot(self.root.clone());
+                self.apply(op.clone(), live, ui)
+                    .map_err(|error| self.failed(&op, error).into())
+            }
+        }
+    }
+
+    /// Errors that the kernel saw on the target's disks, before now or while this was mounted.
+    fn look_at_disk(&mut self, look: &Look, system: &System) -> Result<(), Failure> {
+        let Some(index) = system.volume() else {
+            return Ok(());
+        };
+        let disks = &look.found.inventory.volumes[index].disks;
+        let lines = kernel_log::disk_errors(disks);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if !self.choices.failing_disk {
+            return Err(refusal::failing_disk(&self.typed, disks, &lines));
+        }
+        let line = format!("the kernel reports errors of {}", disks.join(", "));
+        self.warnings.push(line);
+        Ok(())
+    }
+
+    /// What people may call it later, for `umount`.
+    fn names(&self, look: &Look, system: &System) -> Vec<String> {
+        let mut names = vec![system.id.clone()];
+        names.extend(system.facts.hostname.clone());
+        if let Some(index) = system.volume() {
+            let volume = &look.found.inventory.volumes[index];
+            names.push(volume.path.display().to_string());
+            names.push(format!("UUID={}", volume.superblock.uuid));
+            names.push(format!("LABEL={}", volume.superblock.label));
+        }
+        match &self.name {
+            Some(Name::Image(path) | Name::Device(path)) => {
+                names.push(path.display().to_string());
+            }
+            _ => {}
+        }
+        names.push(self.typed.clone());
+        names
+    }
+
+    fn refused(&self, refusal: &Refusal, look: &Look) -> Failure {
+        let asked = Asked {
+            typed: &self.typed,
+            is_image: matches!(self.name, Some(Name::Image(_))),
+        };
+        refusal::failure(refusal, &look.found, asked)
+    }
+
+    fn failed(&self, op: &StorageOp, error: ExecError) -> Failure {
+        let text = error.to_string();
+        let failure = Failure::new(format!("cannot open {}", self.typed), text.clone())
+            .detail(format!("it failed at: {}", self.step(op.clone())));
+        let failure = if text.contains("device-mapper") {
+            failure.hint("load the driver", "modprobe dm_mod; modprobe dm_crypt")
+        } else {
+            failure
+        };
+        failure.caused_by(error)
+    }
+
+    fn warn(&mut self, line: String, ui: &Ui) {
+        ui.warn(&line);
+        self.warnings.push(line);
+    }
+
+    /// Closes everything and opens it again read-write; read-only when that cannot be.
+    pub(super) fn reopen(mut self, live: &mut Live, ui: &Ui) -> Reopened {
+        let mut again =
+            match Self::new(None, self.name.clone(), &self.choices, self.visible.clone()) {
+                Ok(again) => again,
+                Err(error) => return Reopened::Closed(error),
+            };
+        again.typed.clone_from(&self.typed);
+        again.ring = std::mem::take(&mut self.ring);
+        let closed = self.close(live, ui);
+        if closed.incomplete {
+            let what = format!("cannot close {} to open it read-write", again.typed);
+            let failure = Failure::new(what, "somebody uses it");
+            let failure = closed.holders.iter().fold(failure, |failure, holder| {
+                failure.detail(crate::cmd::enter::describe(holder))
+            });
+            return Reopened::Closed(failure.into());
+        }
+        match again.go(Access::ReadWrite, live, ui) {
+            Ok(ready) => Reopened::Open(Box::new(again.opened(Access::ReadWrite, ready))),
+            Err(why) => {
+                let _told = again.take_back(live, ui);
+                match again.go(Access::ReadOnly, live, ui) {
+                    Ok(ready) => {
+                        let opened = again.opened(Access::ReadOnly, ready);
+                        Reopened::Still(Box::new(opened), why)
+                    }
+                    Err(_) => {
+                        let _told = again.take_back(live, ui);
+                        Reopened::Closed(why)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes everything back and begins anew.
+    fn take_back(&mut self, live: &mut Live, ui: &Ui) -> Closed {
+        let undo = std::mem::take(&mut self.undo);
+        let count = undo.len();
+        let mounts = self.parts.count_mounts();
+        let mut asking = Asking {
+            ring: &mut self.ring,
+            ui,
+        };
+        let mut storage = Storage {
+            parts: &mut self.parts,
+            live,
+            keys: &mut asking,
+        };
+        let done = undo.finish(&mut storage, &mut Shown(ui));
+        let mut closed = Closed {
+            lines: Vec::new(),
+            holders: std::mem::take(&mut self.parts.holders),
+            incomplete: false,
+        };
+        let freed = std::mem::take(&mut self.parts.freed);
+        match done {
+            Ok(()) if count > 0 => closed.lines.push(closing(mounts, &freed)),
+            Ok(()) => {}
+            Err(failures) => {
+                for failure in &failures {
+                    closed.lines.push(failure.error.to_string());
+                    ui.warn(&failure.error.to_string());
+                }
+                closed.incomplete = true;
+            }
+        }
+        self.parts = Parts::default();
+        self.tried = Tried::default();
+        closed
+    }
+
+    pub(super) fn close(mut self, live: &mut Live, ui: &Ui) -> Closed {
+        let signals = Held::new(&[INT, TERM, HUP]);
+        let closed = self.take_back(live, ui);
+        if let Ok(signals) = signals {
+            signals.release().ok();
+        }
+        closed
+    }
+
+    pub(super) fn keep(self) {
+        self.undo.keep();
+    }
+
+    /// What would be done, as shell commands; it ends where a step has to be done before more can
+    /// be known.
+    pub(super) fn preview(mut self, access: Access) -> anyhow::Result<String> {
+        let mut text = String::new();
+        let Visible::Host(root) = self.visible.clone() else {
+            return Ok(text);
+        };
+        self.root = root;
+        let look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
+        for _ in 0..MOST_ROUNDS {
+            match self.next(&look, access) {
+                Next::Do { steps, .. } => {
+                    for op in steps {
+                        let unlock = matches!(op, StorageOp::Unlock(_));
+                        let shown = self.step(op.clone());
+                        // Parts of an image are mounted by mount(8) itself, in one go.
+                        if !matches!(op, StorageOp::Attach(_)) {
+                            text.push_str(&format!("{shown}\n"));
+                        }
+                        self.note_tried(&op);
+                        if unlock {
+                            text.push_str("# what comes next is known when this is open\n");
+                            return Ok(text);
+                        }
+                    }
+                }
+                Next::Mount(mounts) => {
+                    if std::fs::symlink_metadata(self.root.as_path()).is_err() {
+                        let step = self.step(StorageOp::MakeRoot(self.root.clone()));
+                        text.push_str(&format!("{step}\n"));
+                    }
+                    for mount in mounts.list {
+                        let step = self.step(StorageOp::Mount(mount.mount));
+                        text.push_str(&format!("{step}\n"));
+                    }
+                    return Ok(text);
+                }
+                Next::Refuse(Refusal::Nothing) if !self.tried.is_empty() => {
+                    text.push_str("# what comes next is known when this is done\n");
+                    return Ok(text);
+                }
+                Next::Refuse(refusal) => return Err(self.refused(&refusal, &look).into()),
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// What the last look and the mounts gave.
+struct Ready {
+    system: System,
+    inventory: Inventory,
+    mounts: Vec<OpenMount>,
+    adopted: bool,
+    writable: bool,
+}
+
+fn left(left: Left) -> OpenMount {
+    OpenMount {
+        point: left.point,
+        device: left.device,
+        fs_type: left.fs_type,
+        state: match left.why {
+            Why::Missing(why) => MountState::Missing(why),
+            Why::Skipped(why) => MountState::Skipped(why),
+        },
+    }
+}
+
+fn mounted_by_user(look: &Look) -> Option<PathBuf> {
+    let volume = &look.found.inventory.volumes[look.system()?.volume()?];
+    match &volume.usage {
+        Usage::Mounted(point) => Some(point.clone()),
+        _ => None,
+    }
+}
+
+fn is_read_only(path: &HostPath) -> bool {
+    use rustix::fs::StatVfsMountFlags;
+    rustix::fs::statvfs(path.as_path())
+        .is_ok_and(|at| at.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+/// "3 mounts gone, sda2, sda4 are free (checked)"
+fn closing(mounts: usize, freed: &[String]) -> String {
+    let gone = match mounts {
+        1 => "1 mount gone".to_string(),
+        count => format!("{count} mounts gone"),
+    };
+    match freed {
+        [] => gone,
+        [one] => format!("{gone}, {one} is free (checked)"),
+        all => format!("{gone}, {} are free (checked)", all.join(", ")),
+    }
+}
+
+fn stop_on(signals: &Held) -> Result<(), ExecError> {
+    match signals.next() {
+        Some(signal) => Err(ExecError::Interrupted(signal)),
+        None => Ok(()),
+    }
+}
+
+/// The file behind an image's name.
+fn real(path: &std::path::Path) -> anyhow::Result<PathBuf> {
+    let real = std::path::absolute(path)
+        .and_then(|path| root::canonical(&Host, &RootPath::new(path)))
+        .map_err(|error| {
+            let why = crate::sys::describe(crate::sys::errno_of(&error));
+            Failure::new(format!("cannot open {}", path.display()), why)
+        })?;
+    // A file that cannot be read is told here, not by a loop device.
+    loops::open(real.as_path())?;
+    Ok(real.as_path().to_path_buf())
+}

@@ -1,0 +1,149 @@
+//! Whether what was taken away is really gone, and who holds what is not.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::exec::{Holder, Traces, find_holders};
+use crate::model::{MountLine, RootPath, parse_mountinfo};
+use crate::root::{Host, Tree, read};
+use crate::sys;
+use crate::tool::{Tool, run};
+
+/// How often something is looked at again: udev opens a device for a moment when it changes.
+const TRIES: u32 = 20;
+
+/// Whether `done` becomes true within about a second.
+pub(super) fn wait_until(mut done: impl FnMut() -> bool) -> bool {
+    for attempt in 0..TRIES {
+        if done() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5 * u64::from(attempt)));
+    }
+    done()
+}
+
+/// Waits until udev has done with what was just made or taken away. Without udev there is
+/// nothing to wait for.
+pub fn settle() {
+    if fs::symlink_metadata("/run/udev/control").is_ok() {
+        let tool = Tool::new("udevadm", "udev").args(["settle", "--timeout=10"]);
+        // A udev that does not settle is no reason to stop: the kernel says what is busy.
+        run(&tool).ok();
+    }
+}
+
+/// Whether nobody claims `device` any more (open(2) with O_EXCL). A device that went is free.
+pub(super) fn is_free(device: &Path) -> bool {
+    wait_until(|| match sys::block::open_exclusive(device) {
+        Err(error) => error.errno != Errno::BUSY,
+        Ok(_) => true,
+    })
+}
+
+/// The mounts of this process's namespace.
+pub(super) fn table() -> Vec<MountLine> {
+    table_of("/proc/self/mountinfo")
+}
+
+fn table_of(path: &str) -> Vec<MountLine> {
+    let bytes = read(&Host, &RootPath::new(path), 16 << 20).unwrap_or_default();
+    parse_mountinfo(&bytes)
+}
+
+/// Mount points at and below `path`, the deepest last.
+#[must_use]
+pub fn mounts_below(path: &Path) -> Vec<PathBuf> {
+    let lines = table().into_iter();
+    let points = lines.map(|line| line.point);
+    points.filter(|point| point.starts_with(path)).collect()
+}
+
+/// Who uses one of these filesystems (`st_dev`): processes that stand on it, and those in other
+/// mount namespaces that have it mounted.
+pub(super) fn holders(devices: &[u64], node: Option<&Path>) -> Vec<Holder> {
+    let mut devices = devices.to_vec();
+    if let Some(number) = node.and_then(number_of) {
+        devices.push(number);
+    }
+    let mut found = find_holders(&Traces {
+        mount_namespaces: Vec::new(),
+        devices: devices.clone(),
+    });
+    found.extend(elsewhere(&devices));
+    let mut seen = BTreeSet::new();
+    found.retain(|holder| seen.insert(holder.pid));
+    found
+}
+
+pub(super) fn number_of(node: &Path) -> Option<u64> {
+    sys::fs::stat_at(rustix::fs::CWD, node)
+        .ok()
+        .map(|meta| meta.rdev)
+}
+
+fn elsewhere(devices: &[u64]) -> Vec<Holder> {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let mut seen: BTreeSet<u64> = sys::ns::inode(own, "mnt").into_iter().collect();
+    let mut found = Vec::new();
+    for name in Host.list(&RootPath::new("/proc")).unwrap_or_default() {
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Ok(namespace) = sys::ns::inode(pid, "mnt") else {
+            continue;
+        };
+        if !seen.insert(namespace) {
+            continue;
+        }
+        let table = table_of(&format!("/proc/{pid}/mountinfo"));
+        if table.iter().any(|line| devices.contains(&line.device)) {
+            let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+            found.push(Holder {
+                pid,
+                program: sys::fs::read_link_at(rustix::fs::CWD, &exe).unwrap_or_default(),
+                how: "mounted in its mount namespace".to_string(),
+            });
+        }
+    }
+    found
+}
+
+/// `st_dev` of what stands at `path`.
+pub(super) fn device_at(path: &Path) -> Option<u64> {
+    let meta = sys::fs::stat_at(rustix::fs::CWD, path).ok()?;
+    Some(meta.id.device)
+}
+
+/// What mountinfo calls the source of the topmost mount at `path`.
+pub(super) fn source_at(path: &Path) -> Option<PathBuf> {
+    sources()
+        .into_iter()
+        .rfind(|(point, _)| point == path)
+        .map(|(_, source)| source)
+}
+
+/// Whether this node is mounted somewhere in this mount namespace.
+pub(super) fn is_mounted(node: &Path) -> bool {
+    let number = number_of(node);
+    let by_number = table().iter().any(|line| Some(line.device) == number);
+    by_number || sources().iter().any(|(_, source)| source == node)
+}
+
+/// Every mount point with what is mounted there (the tenth field of mountinfo, behind the dash).
+fn sources() -> Vec<(PathBuf, PathBuf)> {
+    let bytes = read(&Host, &RootPath::new("/proc/self/mountinfo"), 16 << 20).unwrap_or_default();
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| {
+            let point = parse_mountinfo(line).pop()?.point;
+            let text = String::from_utf8_lossy(line).into_owned();
+            let (_, rest) = text.split_once(" - ")?;
+            Some((point, PathBuf::from(rest.split(' ').nth(1)?)))
+        })
+        .collect()
+}
