@@ -8,8 +8,8 @@ use super::jail::{self, Content};
 use crate::elf::{Closure, Engine, Object, ProgramKind};
 use crate::error::Failure;
 use crate::exec::{Files, Silent, UndoStack, apply};
-use crate::model::{HostPath, Kind, MountFlags, Request, RootPath};
-use crate::plan::lent::{Facts, LentPlan, Loader, Offer, Start, Tool, plan};
+use crate::model::{HostPath, Kind, LENT, LENT_TABLE, LentTable, MountFlags, Request, RootPath};
+use crate::plan::lent::{Facts, LentPlan, Loader, Offer, Start, Tool, offer, plan};
 use crate::plan::{Source, Step};
 use crate::root::{Edit, Edited, Host, InRoot, Tree, canonical, read};
 use crate::sys;
@@ -36,6 +36,7 @@ const EDITS: &[Edit] = &[
 ];
 
 /// A loader is a quarter of a megabyte; what is larger is none.
+const TABLE_LIMIT: usize = 8 << 20;
 const LOADER_LIMIT: usize = 16 << 20;
 
 /// Tools that can be lent; nothing was done yet.
@@ -135,6 +136,16 @@ impl Lending {
     fn size(&self) -> crate::model::Bytes {
         crate::model::Bytes(self.plan.steps().map(|step| step.op.bytes()).sum())
     }
+}
+
+/// What a session that runs was lent, for one more command in it.
+pub(super) fn offer_in(tree: &dyn Tree) -> Option<Offer> {
+    let place = RootPath::new(LENT);
+    let bytes = read(tree, &place.join(LENT_TABLE), TABLE_LIMIT).ok()?;
+    let table: LentTable = serde_json::from_slice(&bytes).ok()?;
+    let jail = place.join("root");
+    let has = |path: &RootPath| tree.stat(&jail.join(path.relative())).is_ok();
+    Some(offer(&table, &has))
 }
 
 fn do_steps(steps: &[Step], top: InRoot, from: &dyn Tree) -> Result<(), crate::exec::ExecError> {

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::jail::{Choices, JailPlan, Wanted, build};
@@ -150,7 +149,7 @@ pub fn plan(facts: &Facts, root: &HostPath, choices: &Choices) -> LentPlan {
             .chain(shims(facts, &table))
             .map(step)
             .collect(),
-        offer: offer(&table, &facts.files),
+        offer: offer_from_files(&table, &facts.files),
     }
 }
 
@@ -384,13 +383,31 @@ fn start(
     })
 }
 
-fn offer(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
-    let tools: BTreeSet<String> = table.tools.keys().cloned().collect();
+fn offer_from_files(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
     let has = |path: &RootPath| {
         files
             .get(path)
             .is_some_and(|it| it.entry.kind != EntryKind::Link)
     };
+    let named = |end: &str| {
+        let ends = |path: &&RootPath| path.as_bytes().ends_with(end.as_bytes()) && has(path);
+        files.keys().find(ends).and_then(lent)
+    };
+    let mut offer = offer(table, &has);
+    for (name, end) in [
+        ("OPENSSL_MODULES", "/ossl-modules"),
+        ("MAGIC", "/magic.mgc"),
+    ] {
+        let found = named(end).map(|path| (name.into(), path.into()));
+        offer.environment.extend(found);
+    }
+    offer
+}
+
+/// What these tools offer. `has` says what the jail of the tools holds.
+#[must_use]
+pub fn offer(table: &LentTable, has: &dyn Fn(&RootPath) -> bool) -> Offer {
+    let tools: BTreeSet<String> = table.tools.keys().cloned().collect();
     let mut environment: Vec<(OsString, OsString)> =
         vec![("PATH".into(), format!("{LENT}/bin:{PATH}").into())];
     // The start-up files are the root's, and call its programs.
@@ -413,18 +430,6 @@ fn offer(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
         environment.extend(lent(&locales).map(|path| ("LOCPATH".into(), path.into())));
     }
     environment.push(("LANG".into(), "C.UTF-8".into()));
-    let named = |end: &str| {
-        let ends = |path: &&RootPath| path.as_bytes().ends_with(end.as_bytes()) && has(path);
-        let path = files.keys().find(ends)?;
-        let text = [LENT.as_bytes(), b"/root", path.as_bytes()].concat();
-        Some(OsString::from_vec(text))
-    };
-    for (name, end) in [
-        ("OPENSSL_MODULES", "/ossl-modules"),
-        ("MAGIC", "/magic.mgc"),
-    ] {
-        environment.extend(named(end).map(|path| (name.into(), path)));
-    }
     Offer {
         tools,
         shell: shell.unwrap_or_default().iter().map(Into::into).collect(),

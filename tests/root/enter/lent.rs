@@ -214,6 +214,12 @@ fn shell() {
     let screen = tmux.wait_for("UTF-8");
     assert!(screen.contains("/run/newroot/lent/bin/ls\n"), "{screen}");
     assert!(screen.contains("\n80\n"), "{screen}");
+    // One more command in the same session has the same tools.
+    let id = newroot(["ps", "--json"]).run().stdout;
+    let list: serde_json::Value = serde_json::from_str(&id).unwrap();
+    let id = list[0]["record"]["id"].as_str().unwrap();
+    let run = newroot(["exec", id, "ls", "/run/newroot/lent"]).run();
+    run.code(0).stdout_has("edited\n").stdout_has("root\n");
     tmux.line("sleep 100");
     std::thread::sleep(std::time::Duration::from_millis(300));
     tmux.keys(&["C-z"]);
