@@ -39,7 +39,4 @@ pub struct OpenOptions {
     /// Go on though the kernel reports I/O errors of the disk
     #[arg(long)]
     pub failing_disk: bool,
-    /// Import a ZFS pool that another system has in use
-    #[arg(long)]
-    pub force_zfs: bool,
 }

@@ -16,7 +16,7 @@ use crate::sys;
 use crate::ui::{Ui, shell_quote};
 
 pub(super) fn run(args: &MountArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
-    let choices = Choices::new(&args.open, globals);
+    let choices = Choices::new(&args.open);
     let access = if choices.read_write {
         Access::ReadWrite
     } else {

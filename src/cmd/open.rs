@@ -13,8 +13,8 @@ mod work;
 
 use std::ffi::OsStr;
 
-use crate::cli::Globals;
 use crate::cli::open::OpenOptions;
+use crate::error::Failure;
 use crate::exec::Holder;
 use crate::model::{HostPath, RootPath};
 use crate::probe::inventory::Inventory;
@@ -49,15 +49,11 @@ pub(super) struct Choices {
     pub(super) filesystem_errors: bool,
     /// `--failing-disk`
     pub(super) failing_disk: bool,
-    /// `--force-zfs`
-    pub(super) force_zfs: bool,
-    /// `-y`
-    pub(super) yes: bool,
 }
 
 impl Choices {
     /// From the command line.
-    pub(super) fn new(options: &OpenOptions, globals: &Globals) -> Self {
+    pub(super) fn new(options: &OpenOptions) -> Self {
         Self {
             read_only: options.read_only,
             read_write: options.read_write,
@@ -69,8 +65,6 @@ impl Choices {
             degraded: options.degraded,
             filesystem_errors: options.filesystem_errors,
             failing_disk: options.failing_disk,
-            force_zfs: options.force_zfs,
-            yes: globals.yes,
         }
     }
 }
@@ -203,6 +197,10 @@ impl Opened {
     pub(super) fn read_write(&mut self, live: &mut Live, ui: &Ui) -> anyhow::Result<()> {
         if self.access == Access::ReadWrite {
             return Ok(());
+        }
+        if self.work.as_ref().is_some_and(Work::stays_read_only) {
+            let what = format!("cannot write in {}", self.name);
+            return Err(Failure::new(what, "--read-only was given").into());
         }
         let Some(work) = self.work.take() else {
             return Err(directory::stays_read_only(&self.root).into());

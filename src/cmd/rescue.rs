@@ -9,6 +9,7 @@ mod menu;
 mod outside;
 mod preview;
 mod reboot;
+mod report;
 mod screen;
 mod visit;
 mod warnings;
@@ -71,7 +72,7 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
 
 fn rescue(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if globals.dry_run {
-        return preview::run(args, globals, ui);
+        return preview::run(args, ui);
     }
     if !sys::process::may_mount() {
         return Err(needs_root(args).into());
@@ -79,7 +80,7 @@ fn rescue(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit>
     if args.command.is_empty() && !ui.can_ask() {
         return Err(no_menu(args).into());
     }
-    let mut session = match Session::begin(args, globals, ui)? {
+    let mut session = match Session::begin(args, ui)? {
         Begun::Open(session) => *session,
         Begun::Signal(signal) => return Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
     };
@@ -92,7 +93,7 @@ fn rescue(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit>
 }
 
 impl<'a> Session<'a> {
-    fn begin(args: &'a RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Begun<'a>> {
+    fn begin(args: &'a RescueArgs, ui: &Ui) -> anyhow::Result<Begun<'a>> {
         let place = enter::place()?;
         let signals = Held::new(&[INT, TERM, HUP])?;
         let ui = ui.clone().minding(signals.fd().try_clone_to_owned()?);
@@ -105,7 +106,7 @@ impl<'a> Session<'a> {
                 command: args.command.clone(),
             },
         )?;
-        let opened = open(args, globals, &ui, &mut live);
+        let opened = open(args, &ui, &mut live);
         let (namespaces, opened) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -254,15 +255,10 @@ impl<'a> Session<'a> {
     }
 }
 
-fn open(
-    args: &RescueArgs,
-    globals: &Globals,
-    ui: &Ui,
-    live: &mut Live,
-) -> anyhow::Result<(Namespaces, Opened)> {
+fn open(args: &RescueArgs, ui: &Ui, live: &mut Live) -> anyhow::Result<(Namespaces, Opened)> {
     let namespaces =
         unshare(false).map_err(|error| enter::namespaces_failure(&error, "open the target"))?;
-    let choices = Choices::new(&args.open, globals);
+    let choices = Choices::new(&args.open);
     let opened = Opened::open(
         args.target.as_deref(),
         &choices,

@@ -138,6 +138,10 @@ pub fn lock(live: &mut Live, unlocked: Unlocked) -> Result<(), LuksError> {
 pub fn rename(unlocked: &mut Unlocked, name: &str) -> Result<(), ToolError> {
     let now = current(&unlocked.name).unwrap_or_else(|| unlocked.name.clone());
     run_well(&Tool::new("dmsetup", "dmsetup").args(["rename", &now, name]))?;
+    if !super::storage::has_udev() {
+        // Nobody else takes the old node away.
+        run_well(&Tool::new("dmsetup", "dmsetup").args(["mknodes"]))?;
+    }
     Ok(())
 }
 

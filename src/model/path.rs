@@ -36,7 +36,10 @@ impl HostPath {
     /// not resolved, so nothing may be opened by this name.
     #[must_use]
     pub fn show_inside(&self, inside: &RootPath) -> PathBuf {
-        self.join(inside.as_path()).0
+        match inside.relative() {
+            here if here == Path::new(".") => self.0.clone(),
+            below => self.0.join(below),
+        }
     }
 }
 

@@ -142,17 +142,18 @@ pub fn is_bound(path: &Path) -> io::Result<bool> {
 /// As [`is_bound`]; the errno of stat(2).
 pub fn is_bound_to(path: &Path, file: &Path) -> io::Result<bool> {
     let meta = super::fs::stat_at(rustix::fs::CWD, file)?;
-    let device = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(backing(path) == Some((meta.id.device, meta.id.inode)))
+}
+
+/// The file that the loop device at `path` shows: its `st_dev` and `st_ino`. A name would not do,
+/// other mount namespaces have other files of it. `None`: none.
+#[must_use]
+pub fn backing(path: &Path) -> Option<(u64, u64)> {
+    let device = open(path, OFlags::RDONLY).ok()?;
     let mut info = empty();
-    match ioctl(
-        &device,
-        GET_STATUS64,
-        std::ptr::from_mut(&mut info) as usize,
-    ) {
-        Ok(_) => Ok((info.device, info.inode) == (meta.id.device, meta.id.inode)),
-        Err(Errno::NXIO) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
+    let address = std::ptr::from_mut(&mut info) as usize;
+    ioctl(&device, GET_STATUS64, address).ok()?;
+    Some((info.device, info.inode))
 }
 
 fn configure(

@@ -12,6 +12,7 @@
 
 mod binary;
 mod disk;
+mod doctor;
 mod enter;
 mod export;
 mod features;
@@ -20,6 +21,7 @@ mod holder;
 mod jail;
 mod leak;
 mod menu;
+mod mount;
 #[path = "../it/support/need.rs"]
 mod need;
 mod rescue;
@@ -42,12 +44,14 @@ fn all() -> Vec<Trial> {
     [
         selftest::trials(),
         binary::trials(),
+        doctor::trials(),
         enter::trials(),
         export::trials(),
         features::trials(),
         jail::trials(),
         menu::trials(),
         rescue::trials(),
+        mount::trials(),
         scan::trials(),
     ]
     .concat()

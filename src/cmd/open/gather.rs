@@ -5,17 +5,19 @@ use std::path::{Path, PathBuf};
 
 use crate::cmd::target;
 use crate::error::Failure;
-use crate::exec::storage::{Parts, mounts_below};
+use crate::exec::storage::{Parts, mount_points};
 use crate::model::RootPath;
 use crate::plan::open::Trouble;
 use crate::probe::block::{self, DeviceKind};
-use crate::probe::health;
+use crate::probe::condition;
 use crate::probe::inventory::{Inventory, Slot};
 use crate::probe::loops;
 use crate::probe::scan::{self, Found, Known, Options, Scan};
 use crate::probe::system::System;
 use crate::probe::target::{Choice, Name, choose};
 use crate::root::read;
+use crate::sys::loopdev;
+use crate::ui::shell_quote;
 
 /// A key file of crypttab is a few bytes, or one of LUKS' own limit.
 const MOST_KEY: usize = 8 << 20;
@@ -65,7 +67,7 @@ pub(super) fn look(
         found,
         choice,
         troubles,
-        mounted: mounts_below(Path::new("/")),
+        mounted: mount_points(),
         keys,
     })
 }
@@ -152,11 +154,11 @@ fn troubles(inventory: &Inventory, system: &System) -> Vec<(usize, Trouble)> {
         let Ok(medium) = loops::open(&volume.path) else {
             continue;
         };
-        let health = health::of(&volume.superblock.kind, &medium);
+        let condition = condition::of(&volume.superblock.kind, &medium);
         let table = [
-            (health.orphans, Trouble::Orphans),
-            (health.errors, Trouble::Errors),
-            (health.dirty_ntfs, Trouble::DirtyNtfs),
+            (condition.orphans, Trouble::Orphans),
+            (condition.errors, Trouble::Errors),
+            (condition.dirty_ntfs, Trouble::DirtyNtfs),
         ];
         found.extend(
             table
@@ -170,26 +172,25 @@ fn troubles(inventory: &Inventory, system: &System) -> Vec<(usize, Trouble)> {
 
 /// Whether somebody has a loop device on this image already: two of them would not know of each
 /// other's writes.
-pub(super) fn refuse_used_image(path: &Path) -> Result<(), Failure> {
-    let used = block::machine()
-        .into_values()
-        .find(|device| match &device.kind {
-            DeviceKind::Loop { file } => file == path,
-            _ => false,
-        });
+pub(super) fn refuse_used_image(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = std::fs::metadata(path)?;
+    let file = Some((meta.dev(), meta.ino()));
+    let used = block::machine().into_values().find(|device| {
+        matches!(device.kind, DeviceKind::Loop { .. }) && loopdev::backing(&device.path()) == file
+    });
     let Some(device) = used else {
         return Ok(());
     };
+    let quoted = shell_quote(path);
     Err(Failure::new(
         format!("cannot open {}", path.display()),
         format!("{} shows it already", device.path().display()),
     )
     .hint(
         "see who did that",
-        format!("losetup -l -j {}; newroot ps", path.display()),
+        format!("losetup -l -j {quoted}; newroot ps"),
     )
-    .hint(
-        "if newroot mounted it",
-        format!("newroot umount {}", path.display()),
-    ))
+    .hint("if newroot mounted it", format!("newroot umount {quoted}"))
+    .into())
 }

@@ -16,6 +16,7 @@ use crate::model::{HostPath, RootPath};
 use crate::plan::open::{self as plan, Facts, Left, Mounts, Next, Refusal, Tried, Why};
 use crate::plan::storage::What;
 use crate::plan::{Op, Place, Step, StorageOp};
+use crate::probe::fstab::Spec;
 use crate::probe::inventory::{Inventory, Usage};
 use crate::probe::system::System;
 use crate::probe::target::{Choice, Name};
@@ -67,6 +68,7 @@ impl Work {
         );
         let name = match name {
             Some(Name::Image(path)) => Some(Name::Image(real(&path)?)),
+            Some(Name::Device(path)) => Some(Name::Device(there(path)?)),
             name => name,
         };
         Ok(Self {
@@ -195,8 +197,9 @@ impl Work {
             && !matches!(self.name, Some(Name::Image(_)))
         {
             let locked = &look.found.locked[index];
-            let path = look.found.inventory.volumes[locked.volume].path.clone();
-            self.name = Some(Name::Device(path));
+            // Its node is another one once what it lies on is put together; its UUID stays.
+            let volume = &look.found.inventory.volumes[locked.volume];
+            self.name = Some(Name::Spec(Spec::Uuid(volume.superblock.uuid.clone())));
         }
     }
 
@@ -341,7 +344,7 @@ impl Work {
             };
             if !matches!(mount.mount.what, What::Deployment(_)) {
                 shown.push(OpenMount {
-                    point,
+                    point: self.parts.point_of(&mount.mount).unwrap_or(point),
                     device: mount.mount.shown,
                     fs_type: mount.fs_type,
                     state,
@@ -396,15 +399,17 @@ impl Work {
         names.extend(system.facts.hostname.clone());
         if let Some(index) = system.volume() {
             let volume = &look.found.inventory.volumes[index];
-            names.push(volume.path.display().to_string());
-            names.push(format!("UUID={}", volume.superblock.uuid));
-            names.push(format!("LABEL={}", volume.superblock.label));
-        }
-        match &self.name {
-            Some(Name::Image(path) | Name::Device(path)) => {
-                names.push(path.display().to_string());
+            // The number of a loop device is somebody else's tomorrow.
+            if volume.part.is_none() && self.tried.attached.is_empty() {
+                names.push(volume.path.display().to_string());
             }
-            _ => {}
+            names.push(format!("UUID={}", volume.superblock.uuid));
+            if !volume.superblock.label.is_empty() {
+                names.push(format!("LABEL={}", volume.superblock.label));
+            }
+        }
+        if let Some(Name::Image(path) | Name::Device(path)) = &self.name {
+            names.push(path.display().to_string());
         }
         names.push(self.typed.clone());
         names
@@ -433,6 +438,11 @@ impl Work {
     fn warn(&mut self, line: String, ui: &Ui) {
         ui.warn(&line);
         self.warnings.push(line);
+    }
+
+    /// `--read-only` was given.
+    pub(super) fn stays_read_only(&self) -> bool {
+        self.choices.read_only
     }
 
     /// Closes everything and opens it again read-write; read-only when that cannot be.
@@ -621,6 +631,18 @@ fn stop_on(signals: &Held) -> Result<(), ExecError> {
     match signals.next() {
         Some(signal) => Err(ExecError::Interrupted(signal)),
         None => Ok(()),
+    }
+}
+
+/// A device's name that leads to nothing is told as such, not as a system that was not found.
+fn there(path: PathBuf) -> Result<PathBuf, Failure> {
+    match std::fs::metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => {
+            let why = crate::sys::describe(crate::sys::errno_of(&error));
+            let what = format!("cannot open {}", path.display());
+            Err(Failure::new(what, why).hint("see what there is", "newroot scan"))
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! A shell of the live system with the target under /mnt, for whoever wants to look and repair
-//! from outside: its tools, its network, its services. And what is known about the target.
+//! from outside: its tools, its network, its services.
 
 use std::ffi::OsString;
 
@@ -8,10 +8,8 @@ use crate::cmd::enter::{self, Wanted};
 use crate::exec::enter::{Entry, InitRoot, Outcome, RootDirectory};
 use crate::model::{HostPath, RootPath};
 use crate::plan::outside;
-use crate::probe::scan::Found;
 use crate::root::{Host, InRoot};
 use crate::sys;
-use crate::ui::scan as show;
 
 /// Where the target is shown.
 const AT: &str = "/mnt";
@@ -57,23 +55,6 @@ impl Session<'_> {
             init: InitRoot::Host,
         };
         self.run(entry)
-    }
-
-    /// What is known about the target, without entering it.
-    pub(super) fn report(&self) -> anyhow::Result<()> {
-        let Some(system) = &self.opened.system else {
-            self.ui.note("nothing speaks for an installed system in it");
-            return Ok(());
-        };
-        let found = Found {
-            inventory: self.opened.inventory.clone(),
-            systems: vec![system.clone()],
-            ..Found::default()
-        };
-        for line in show::table(&found).lines() {
-            self.ui.note(line);
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! `-n`: what would be done, as shell commands, as far as it is known without doing it.
 
 use super::{inside, visit};
-use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter::{self, Asked};
 use crate::cmd::lent::Lending;
@@ -19,9 +18,9 @@ use crate::ui::Ui;
 /// Where the shell form has a target that is not mounted yet.
 const SHOWN: &str = "/mnt";
 
-pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let Some(Name::Directory(path)) = args.target.as_deref().map(name) else {
-        return opening(args, globals, ui);
+        return opening(args, ui);
     };
     let root = enter::open(path.as_path())?;
     let system = scan::directory(&path).map_err(|error| target::no_directory(&path, &error))?;
@@ -74,13 +73,13 @@ pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
 }
 
 /// How it is opened. What is in it is known when that is done, and the dry run ends there.
-fn opening(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+fn opening(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let access = if args.open.read_only {
         Access::ReadOnly
     } else {
         Access::ReadWrite
     };
-    let choices = Choices::new(&args.open, globals);
+    let choices = Choices::new(&args.open);
     let root = HostPath::new(SHOWN);
     let mut text = Opened::preview(args.target.as_deref(), &choices, access, &root)?;
     text.push_str(&format!(

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Storage, recorded, settle, stack};
+use super::{Storage, recorded, settle, stack, verify};
 use crate::exec::ExecError;
 use crate::plan::StorageOp;
 use crate::plan::storage::Array;
@@ -57,7 +57,26 @@ pub(super) fn stop_array(uuid: &str) -> Result<bool, ToolError> {
         stack::take_off(name)?;
     }
     run_well(&mdadm().args(["--stop"]).args([&node]))?;
+    remove_nodes(&node);
     Ok(true)
+}
+
+/// Without udev mdadm makes nodes and links by itself and leaves them; opening such a node later
+/// would make an empty array.
+fn remove_nodes(node: &Path) {
+    let name = node.file_name().unwrap_or_default();
+    let gone = || fs::symlink_metadata(Path::new("/sys/class/block").join(name)).is_err();
+    if !verify::has_udev() && verify::wait_until(gone) {
+        for entry in fs::read_dir("/dev/md").into_iter().flatten().flatten() {
+            let leads_there = fs::read_link(entry.path())
+                .ok()
+                .map(|to| Path::new("/dev/md").join(to));
+            if leads_there.is_some_and(|to| to.file_name() == Some(name)) {
+                fs::remove_file(entry.path()).ok();
+            }
+        }
+        fs::remove_file(node).ok();
+    }
 }
 
 /// mdadm writes the digits of a UUID in other groups than blkid does.

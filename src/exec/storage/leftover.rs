@@ -6,13 +6,13 @@ use super::{arrays, groups, mounts, settle, verify};
 use crate::exec::ExecError;
 use crate::exec::sessions::Fate;
 use crate::session::{Item, State};
-use crate::sys::loopdev;
+use crate::sys::{self, loopdev};
 
 /// Undoes one item.
 pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
     settle();
     match item {
-        Item::Loop { device, .. } => let_go(device),
+        Item::Loop { device, file, .. } => let_go(device, file),
         Item::Array { name, uuid } => match arrays::stop_array(uuid) {
             Ok(true) => Fate::Undone(format!("stopped the array {name}")),
             Ok(false) => Fate::Nothing,
@@ -33,9 +33,12 @@ pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
 }
 
 /// An AUTOCLEAR device goes by itself; one that is there all the same has a user.
-fn let_go(device: &Path) -> Fate {
-    let bound = || !device.as_os_str().is_empty() && loopdev::is_bound(device).unwrap_or(false);
-    if verify::wait_until(|| !bound()) {
+fn let_go(device: &Path, file: &Path) -> Fate {
+    // Its number may be somebody else's by now: only on this very file it is ours.
+    let behind = sys::fs::stat_at(rustix::fs::CWD, file).ok();
+    let behind = behind.map(|meta| (meta.id.device, meta.id.inode));
+    let bound = || !device.as_os_str().is_empty() && loopdev::backing(device) == behind;
+    if behind.is_none() || verify::wait_until(|| !bound()) {
         return Fate::Nothing;
     }
     let holders = verify::holders(&[], Some(device));
@@ -51,7 +54,8 @@ fn let_go(device: &Path) -> Fate {
 fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
     let has_source = !source.as_os_str().is_empty();
     let node = has_source.then_some(source);
-    let top = verify::table().into_iter().rfind(|line| line.point == path);
+    let table = verify::table();
+    let top = table.iter().rfind(|line| line.point == path);
     let mut undone = Fate::Nothing;
     let mut devices = vec![device];
     if let Some(top) = top {
@@ -64,6 +68,13 @@ fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
                     || has_source && verify::source_at(path).as_deref() == Some(source)
             }
         };
+        let covered = table
+            .iter()
+            .any(|line| line.point == path && line.device == device);
+        if !ours && covered {
+            let what = format!("something else is mounted over {}", path.display());
+            return Fate::Failed(ExecError::Other(what));
+        }
         if !ours {
             return Fate::Nothing;
         }

@@ -14,11 +14,12 @@ mod verify;
 
 pub(super) use leftover::undo;
 pub(super) use stack::take_off;
-pub use verify::{mounts_below, settle};
+pub(super) use verify::has_udev;
+pub use verify::{mount_points, settle};
 
 use super::luks::{self, Key, LuksError, Unlocked};
 use super::{ExecError, Holder, Machine};
-use crate::model::HostPath;
+use crate::model::{HostPath, RootPath};
 use crate::plan::storage::Crypt;
 use crate::plan::{Op, Step, StorageOp};
 use crate::root::InRoot;
@@ -79,6 +80,12 @@ impl Parts {
     #[must_use]
     pub fn count_mounts(&self) -> usize {
         self.mounts.len()
+    }
+
+    /// Where a mount is, of the places that it may have.
+    #[must_use]
+    pub fn point_of(&self, mounted: &crate::plan::storage::Mounted) -> Option<RootPath> {
+        mounts::point_of(&self.mounts, mounted)
     }
 
     /// The name that an encrypted volume of this session has now.
@@ -195,6 +202,6 @@ fn recorded(error: crate::session::SessionError) -> ExecError {
 }
 
 /// A name of the target for errors.
-fn shown(root: &HostPath, inside: &crate::model::RootPath) -> String {
+fn shown(root: &HostPath, inside: &RootPath) -> String {
     root.show_inside(inside).display().to_string()
 }

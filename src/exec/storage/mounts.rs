@@ -23,6 +23,8 @@ use crate::tool::{Tool, run_well};
 #[derive(Debug)]
 pub(super) struct Made {
     mounted: Mounted,
+    /// Which of its places it has.
+    point: RootPath,
     /// Where it is, seen from this process.
     at: PathBuf,
     /// Its filesystem's numbers: mountinfo's, and that of its files (btrfs has two).
@@ -37,6 +39,12 @@ pub(super) struct Made {
 struct Target {
     handle: OwnedFd,
     at: PathBuf,
+    point: RootPath,
+}
+
+pub(super) fn point_of(mounts: &[Made], mounted: &Mounted) -> Option<RootPath> {
+    let made = mounts.iter().find(|made| made.mounted == *mounted)?;
+    Some(made.point.clone())
 }
 
 pub(super) fn make_root(storage: &mut Storage<'_>, path: &HostPath) -> Result<(), ExecError> {
@@ -100,6 +108,7 @@ pub(super) fn mount(
     }
     storage.parts.mounts.push(Made {
         mounted: mounted.clone(),
+        point: target.point,
         at,
         devices,
         node,
@@ -187,13 +196,14 @@ fn filesystem(
     let Err(error) = &first else {
         return first;
     };
-    if error.errno == Errno::INVAL && options != essential {
-        if let Ok(made) = try_with(essential) {
-            notes.push(format!(
-                "{name}: mounted without some of its options ({driver} refuses one of them)"
-            ));
-            return Ok(made);
-        }
+    if error.errno == Errno::INVAL
+        && options != essential
+        && let Ok(made) = try_with(essential)
+    {
+        notes.push(format!(
+            "{name}: mounted without some of its options ({driver} refuses one of them)"
+        ));
+        return Ok(made);
     }
     if driver == "btrfs" && flags.read_only {
         let mut degraded = essential.to_vec();
@@ -226,6 +236,7 @@ fn place(
         return Ok(Target {
             handle,
             at: base.as_path().to_path_buf(),
+            point: RootPath::root(),
         });
     }
     let root = parts.root.as_ref().ok_or_else(nothing_mounted)?;
@@ -241,6 +252,7 @@ fn place(
                 return Ok(Target {
                     handle,
                     at: base.show_inside(&real),
+                    point: point.clone(),
                 });
             }
             Err(errno) => why = no_mount_point(&shown(base, point), errno),

@@ -30,11 +30,16 @@ pub(super) fn wait_until(mut done: impl FnMut() -> bool) -> bool {
 /// Waits until udev has done with what was just made or taken away. Without udev there is
 /// nothing to wait for.
 pub fn settle() {
-    if fs::symlink_metadata("/run/udev/control").is_ok() {
+    if has_udev() {
         let tool = Tool::new("udevadm", "udev").args(["settle", "--timeout=10"]);
         // A udev that does not settle is no reason to stop: the kernel says what is busy.
         run(&tool).ok();
     }
+}
+
+/// Whether a udev runs here.
+pub(in crate::exec) fn has_udev() -> bool {
+    fs::symlink_metadata("/run/udev/control").is_ok()
 }
 
 /// Whether nobody claims `device` any more (open(2) with O_EXCL). A device that went is free.
@@ -55,12 +60,35 @@ fn table_of(path: &str) -> Vec<MountLine> {
     parse_mountinfo(&bytes)
 }
 
-/// Mount points at and below `path`, the deepest last.
+/// Every mount point of this process's namespace.
 #[must_use]
-pub fn mounts_below(path: &Path) -> Vec<PathBuf> {
-    let lines = table().into_iter();
-    let points = lines.map(|line| line.point);
-    points.filter(|point| point.starts_with(path)).collect()
+pub fn mount_points() -> Vec<PathBuf> {
+    table().into_iter().map(|line| line.point).collect()
+}
+
+/// Mount points at `path` and below, the deepest last: what stands on the topmost mount there.
+/// What that mount hides is not among them.
+pub(super) fn mounts_below(path: &Path) -> Vec<PathBuf> {
+    let table = table();
+    let Some(top) = table.iter().rfind(|line| line.point == path) else {
+        return Vec::new();
+    };
+    let mut found = vec![top];
+    let mut at = 0;
+    while let Some(line) = found.get(at) {
+        let id = line.id;
+        found.extend(
+            table
+                .iter()
+                .filter(|other| other.parent == id && other.id != id),
+        );
+        at += 1;
+        // A table that goes in circles is no table of the kernel's.
+        if found.len() > table.len() {
+            break;
+        }
+    }
+    found.into_iter().map(|line| line.point.clone()).collect()
 }
 
 /// Who uses one of these filesystems (`st_dev`): processes that stand on it, and those in other
@@ -77,7 +105,23 @@ pub(super) fn holders(devices: &[u64], node: Option<&Path>) -> Vec<Holder> {
     found.extend(elsewhere(&devices));
     let mut seen = BTreeSet::new();
     found.retain(|holder| seen.insert(holder.pid));
+    for holder in &mut found {
+        if let Some(path) = held_path(holder) {
+            holder.how = format!("{} {}", holder.how, path.display());
+        }
+    }
     found
+}
+
+/// The very file or directory that is held, where /proc has a name for it.
+fn held_path(holder: &Holder) -> Option<PathBuf> {
+    let link = match holder.how.as_str() {
+        "working directory" => "cwd".to_string(),
+        "root directory" => "root".to_string(),
+        how => format!("fd/{}", how.strip_prefix("open file ")?),
+    };
+    let link = PathBuf::from(format!("/proc/{}/{link}", holder.pid));
+    sys::fs::read_link_at(rustix::fs::CWD, &link).ok()
 }
 
 pub(super) fn number_of(node: &Path) -> Option<u64> {

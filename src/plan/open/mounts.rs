@@ -370,7 +370,7 @@ fn boot_partitions(
     let disks = &facts.inventory.volumes[root].disks;
     let table: [(PartitionKind, &[&str]); 2] = [
         (PartitionKind::Xbootldr, &["/boot"]),
-        (PartitionKind::Esp, &["/efi", "/boot/efi", "/boot"]),
+        (PartitionKind::Esp, &["/boot/efi", "/efi", "/boot"]),
     ];
     for (kind, places) in table {
         let volumes = facts.inventory.volumes.iter().enumerate();

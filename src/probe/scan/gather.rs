@@ -347,7 +347,7 @@ fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanE
             path: device.path.clone(),
             origin: Origin::Part,
             part: Some(Part {
-                file: whole_of(&disk),
+                file: whole_of(disk),
                 start: partition.start,
                 size: partition.size,
             }),

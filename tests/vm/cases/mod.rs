@@ -4,6 +4,7 @@ mod cgroup;
 mod debian;
 mod enter;
 mod live;
+mod open;
 mod scan;
 mod storage;
 
@@ -16,6 +17,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         cgroup::CASES,
         storage::CASES,
         enter::CASES,
+        open::CASES,
         scan::CASES,
         debian::CASES,
     ];
