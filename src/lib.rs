@@ -18,7 +18,8 @@
 //! | | [`elf`] | what a program needs; pure over a Tree |
 //! | | [`probe`] | reads the machine, changes nothing |
 //! | | [`profile`] | TOML profiles: model, parser, the built-in ones |
-//! | decisions | [`plan`] | facts and choices become a list of operations; pure |
+//! | decisions | [`doctor`] | facts become findings; pure |
+//! | | [`plan`] | facts and choices become a list of operations; pure |
 //! | deeds | [`tool`] | external programs |
 //! | | [`session`] | the record of what outlives a process |
 //! | | [`image`] | a root as one file: tar, cpio, OCI, squashfs |
@@ -44,6 +45,7 @@
 
 pub mod cli;
 pub mod cmd;
+pub mod doctor;
 pub mod elf;
 pub mod error;
 pub mod exec;

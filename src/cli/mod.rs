@@ -5,6 +5,7 @@
 
 pub mod closure;
 pub mod completions;
+pub mod doctor;
 pub mod enter;
 pub mod export;
 pub mod features;
@@ -78,6 +79,8 @@ pub enum Verb {
     Jail(jail::JailArgs),
     /// `enter`, alias `chroot`
     Enter(enter::EnterArgs),
+    /// `doctor`
+    Doctor(doctor::DoctorArgs),
     /// `scan`
     Scan(scan::ScanArgs),
     /// `features`
@@ -132,6 +135,7 @@ const VERBS: &[Entry] = &[
     entry!("rescue", None, rescue::RescueArgs, Verb::Rescue),
     entry!("mount", None, mount::MountArgs, Verb::Mount),
     entry!("umount", None, mount::UmountArgs, Verb::Umount),
+    entry!("doctor", None, doctor::DoctorArgs, Verb::Doctor),
     entry!("ps", None, sessions::PsArgs, Verb::Ps),
     entry!("exec", None, sessions::ExecArgs, Verb::Exec),
     entry!("stop", None, sessions::StopArgs, Verb::Stop),

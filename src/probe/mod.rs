@@ -10,6 +10,7 @@ pub mod boot;
 pub mod btrfs;
 pub mod busy;
 pub mod cmdline;
+pub mod condition;
 pub mod cpu;
 pub mod crypttab;
 pub mod features;
@@ -40,5 +41,5 @@ mod users;
 pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
-pub use packages::{PackageError, PackageFiles, Packages, System};
+pub use packages::{Lost, PackageError, PackageFiles, Packages, Record, System, lost_files};
 pub use users::{FileUser, users_of};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::busy;
-use super::health;
+use super::condition;
 use super::partitions::Opened;
 use crate::model::{MountFlags, RootPath};
 use crate::root::InRoot;
@@ -245,7 +245,7 @@ fn mount_detached(
 /// Whether an ext4 lists files that were deleted while open. The driver takes them away even on
 /// a read-only mount without journal (ext4_orphan_cleanup), unless the device refuses writes.
 fn has_orphans(device: &Path) -> Result<bool, PeekError> {
-    Ok(health::of("ext4", &Opened::new(block::open(device)?)?).orphans)
+    Ok(condition::of("ext4", &Opened::new(block::open(device)?)?).orphans)
 }
 
 /// A loop device over `device` that refuses writes. The device's own read-only switch would

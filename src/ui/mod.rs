@@ -4,6 +4,7 @@
 //! before they reach a terminal or a log. A broken pipe is no error.
 
 pub mod closure;
+pub mod doctor;
 pub mod features;
 pub mod menu;
 mod progress;

@@ -1,4 +1,4 @@
-//! The figures of the README, measured in one run: `tests/run bench [closure|small|jail]`.
+//! The figures of the README, measured in one run: `tests/run bench [closure|small|jail|doctor]`.
 //!
 //! Ratios only: contenders run in turn on the same files, medians are compared. Exit 1 when a
 //! limit is missed. A peer that is not installed is named and skipped; `LIBTREE` may name a
@@ -11,6 +11,8 @@
     reason = "a bench starts programs, looks at files and prints figures"
 )]
 
+#[path = "../root/doctor/debian.rs"]
+mod debian;
 mod files;
 mod measure;
 mod suites;
@@ -100,10 +102,11 @@ fn main() -> ExitCode {
         .tempdir_in(target)
         .unwrap();
     let bench = Bench::new(scratch.path());
-    let suites: [Suite; 3] = [
+    let suites: [Suite; 4] = [
         ("closure", suites::closure),
         ("small", suites::small),
         ("jail", suites::jail),
+        ("doctor", suites::doctor),
     ];
     let chosen: Vec<_> = suites.iter().filter(|(name, _)| wanted(name)).collect();
     let rows: Vec<table::Row> = chosen.iter().flat_map(|(_, suite)| suite(&bench)).collect();

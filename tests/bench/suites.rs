@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Bench;
+use crate::debian;
 use crate::files;
 use crate::measure::{Contender, Result, alternate};
 use crate::table::{Limit, Row};
@@ -46,6 +47,26 @@ pub(crate) fn small(bench: &Bench) -> Vec<Row> {
     let floor = Contender::new("empty static program", [&bench.empty]);
     let limit = Limit::Above(Duration::from_micros(300));
     compare(bench, "one program", ours, vec![(limit, Ok(floor))], 301)
+}
+
+/// A whole Debian, looked at by the doctor; warm after the first round.
+pub(crate) fn doctor(bench: &Bench) -> Vec<Row> {
+    let debian = debian::disk().with_file_name("tree.made");
+    let words = [OsStr::new("doctor")];
+    let argv = command(&bench.newroot, &words, &[debian]);
+    let floor = Contender::new("empty static program", [&bench.empty]);
+    let limit = Limit::Above(Duration::from_secs(1));
+    let mut rows = compare(
+        bench,
+        "doctor",
+        Contender::new("newroot", argv),
+        vec![(limit, Ok(floor))],
+        21,
+    );
+    if let Some(row) = rows.last_mut() {
+        row.limit = Limit::Memory(128 * 1024);
+    }
+    rows
 }
 
 /// A jail of every dynamic program of /usr/bin, hashing included.

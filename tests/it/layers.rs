@@ -19,12 +19,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "profile",
             "probe",
             "session",
+            "doctor",
             "exec::Events",
         ],
     ),
     ("plan", &["plan", "model", "elf", "probe", "profile"]),
+    ("doctor", &["doctor", "model", "elf", "probe", "profile"]),
     ("elf", &["elf", "root", "model"]),
-    ("probe", &["probe", "root", "sys", "tool", "model"]),
+    ("probe", &["probe", "elf", "root", "sys", "tool", "model"]),
     ("profile", &["profile", "root", "model"]),
     (
         "exec",
@@ -42,7 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that must stay pure: no file, no process, no system call of their own.
-const PURE: &[&str] = &["plan", "elf", "cli", "model"];
+const PURE: &[&str] = &["plan", "doctor", "elf", "cli", "model"];
 
 fn sources(directory: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {

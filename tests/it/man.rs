@@ -24,6 +24,7 @@ const PAGES: &[(&str, &[&str])] = &[
     ("newroot-features.8", &["features"]),
     ("newroot-rescue.8", &["rescue"]),
     ("newroot-mount.8", &["mount", "umount"]),
+    ("newroot-doctor.8", &["doctor"]),
 ];
 
 /// Flags a page may name though its verbs lack them.
@@ -161,6 +162,11 @@ fn newroot_rescue_8_has_every_flag() {
 #[test]
 fn newroot_mount_8_has_every_flag() {
     compare("newroot-mount.8");
+}
+
+#[test]
+fn newroot_doctor_8_has_every_flag() {
+    compare("newroot-doctor.8");
 }
 
 #[test]

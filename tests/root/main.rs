@@ -12,6 +12,7 @@
 
 mod binary;
 mod disk;
+mod doctor;
 mod enter;
 mod export;
 mod features;
@@ -43,6 +44,7 @@ fn all() -> Vec<Trial> {
     [
         selftest::trials(),
         binary::trials(),
+        doctor::trials(),
         enter::trials(),
         export::trials(),
         features::trials(),

@@ -9,7 +9,7 @@ use crate::exec::storage::{Parts, mount_points};
 use crate::model::RootPath;
 use crate::plan::open::Trouble;
 use crate::probe::block::{self, DeviceKind};
-use crate::probe::health;
+use crate::probe::condition;
 use crate::probe::inventory::{Inventory, Slot};
 use crate::probe::loops;
 use crate::probe::scan::{self, Found, Known, Options, Scan};
@@ -154,11 +154,11 @@ fn troubles(inventory: &Inventory, system: &System) -> Vec<(usize, Trouble)> {
         let Ok(medium) = loops::open(&volume.path) else {
             continue;
         };
-        let health = health::of(&volume.superblock.kind, &medium);
+        let condition = condition::of(&volume.superblock.kind, &medium);
         let table = [
-            (health.orphans, Trouble::Orphans),
-            (health.errors, Trouble::Errors),
-            (health.dirty_ntfs, Trouble::DirtyNtfs),
+            (condition.orphans, Trouble::Orphans),
+            (condition.errors, Trouble::Errors),
+            (condition.dirty_ntfs, Trouble::DirtyNtfs),
         ];
         found.extend(
             table

@@ -113,13 +113,13 @@ fn field<'s>(stanza: &'s [u8], name: &str) -> Option<&'s [u8]> {
 
 /// dpkg-divert(1): a path of every package but one is really at another name.
 #[derive(Debug, Default)]
-struct Diversions {
+pub(super) struct Diversions {
     /// From the listed path to the real one, with the package that is not diverted.
     moved: HashMap<Vec<u8>, (Vec<u8>, Vec<u8>)>,
 }
 
 impl Diversions {
-    fn read(tree: &dyn Tree) -> Result<Self, PackageError> {
+    pub(super) fn read(tree: &dyn Tree) -> Result<Self, PackageError> {
         let bytes = read(tree, &RootPath::new("/var/lib/dpkg/diversions"))?;
         Ok(Self::parse(&bytes.unwrap_or_default()))
     }
@@ -139,7 +139,7 @@ impl Diversions {
     }
 
     /// Where the path that `package` lists really is.
-    fn real<'a>(&'a self, package: &str, path: &'a [u8]) -> &'a [u8] {
+    pub(super) fn real<'a>(&'a self, package: &str, path: &'a [u8]) -> &'a [u8] {
         match self.moved.get(path) {
             Some((to, by)) if by != package.as_bytes() => to,
             _ => path,

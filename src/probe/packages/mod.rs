@@ -8,9 +8,11 @@
 mod apk;
 mod dpkg;
 mod pacman;
+mod recorded;
 mod rpm;
 mod spelling;
 mod sqlite;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -20,7 +22,9 @@ use rustix::io::Errno;
 
 use crate::model::{Kind, RootPath};
 use crate::root::{self, Tree};
+pub use recorded::Record;
 use spelling::Spelling;
+pub use verify::{Lost, lost_files};
 
 /// A longer list, status file or index is refused.
 const LIMIT: usize = 256 << 20;
@@ -242,6 +246,22 @@ impl<'t> Packages<'t> {
             }?;
         }
         Ok(owners)
+    }
+
+    /// Whether `path`, which `package` brought, still has the content that was recorded.
+    #[must_use]
+    pub fn record_of(&self, package: &str, path: &RootPath) -> Record {
+        if !self.systems.contains(&System::Dpkg) {
+            return Record::Unknown;
+        }
+        let real = root::canonical(self.tree, path).unwrap_or_else(|_| path.clone());
+        let merged = real.as_bytes().strip_prefix(b"/usr").unwrap_or_default();
+        recorded::dpkg(
+            self.tree,
+            package,
+            path,
+            &[real.as_bytes(), merged, path.as_bytes()],
+        )
     }
 
     /// The package that brought one path. For many paths use [`Packages::owners_of`].

@@ -7,7 +7,7 @@ use super::partitions::{Medium, le32, le64};
 
 /// What is known of a filesystem before it is mounted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct Condition {
     /// ext4 lists files that were deleted while open: its driver takes them away even on a
     /// read-only mount without journal (ext4_orphan_cleanup), unless the device refuses writes.
     pub orphans: bool,
@@ -19,36 +19,36 @@ pub struct Health {
 
 /// Looks at a filesystem of type `kind`. What cannot be read counts as an ext4 with orphans: that
 /// costs a shield, no more.
-pub fn of(kind: &str, medium: &(impl Medium + ?Sized)) -> Health {
+pub fn of(kind: &str, medium: &(impl Medium + ?Sized)) -> Condition {
     match kind {
         "ext2" | "ext3" | "ext4" => ext(medium),
-        "xfs" => Health {
+        "xfs" => Condition {
             errors: xfs_needs_repair(medium).unwrap_or(false),
-            ..Health::default()
+            ..Condition::default()
         },
-        "vfat" => Health {
+        "vfat" => Condition {
             errors: fat_has_errors(medium).unwrap_or(false),
-            ..Health::default()
+            ..Condition::default()
         },
-        "ntfs" => Health {
+        "ntfs" => Condition {
             dirty_ntfs: ntfs_is_dirty(medium).unwrap_or(true),
-            ..Health::default()
+            ..Condition::default()
         },
-        _ => Health::default(),
+        _ => Condition::default(),
     }
 }
 
 /// struct ext4_super_block: s_state at 0x3a, s_last_orphan at 0xe8, the orphan file's flag is bit
 /// 16 of s_feature_ro_compat.
-fn ext(medium: &(impl Medium + ?Sized)) -> Health {
+fn ext(medium: &(impl Medium + ?Sized)) -> Condition {
     const ERROR_FS: u8 = 2;
     const ORPHAN_PRESENT: u8 = 1;
     match medium.bytes(1024, 1024) {
-        None => Health {
+        None => Condition {
             orphans: true,
-            ..Health::default()
+            ..Condition::default()
         },
-        Some(block) => Health {
+        Some(block) => Condition {
             orphans: block[0xe8..0xec] != [0; 4] || block[0x66] & ORPHAN_PRESENT != 0,
             errors: block[0x3a] & ERROR_FS != 0,
             dirty_ntfs: false,

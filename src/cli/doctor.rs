@@ -1,0 +1,19 @@
+//! `newroot doctor`: what is wrong with an installed system, without entering it.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+/// Say what is wrong with an installed system, and how to repair it; nothing is written
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Do not read every program and package file
+    #[arg(long)]
+    pub quick: bool,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+    /// The system: id, hostname, device, UUID=, directory or image; omitted: the only one found
+    #[arg(value_name = "TARGET")]
+    pub target: Option<OsString>,
+}

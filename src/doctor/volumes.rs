@@ -1,0 +1,90 @@
+//! Filesystems: full, damaged, not cleanly unmounted.
+
+use super::fixes;
+use super::{Facts, Finding, Kind};
+use crate::probe::health::volumes::{Room, Superstate};
+
+/// With less than this no log is written and nothing is installed.
+const NOTHING: u64 = 4 << 20;
+/// A kernel with its initramfs.
+const KERNEL: u64 = 96 << 20;
+
+pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
+    let rooms = facts.disks.rooms.iter().flat_map(|room| full(facts, room));
+    rooms
+        .chain(facts.disks.supers.iter().flat_map(superblock))
+        .collect()
+}
+
+fn show(bytes: u64) -> String {
+    crate::model::Bytes(bytes).to_string()
+}
+
+fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
+    let place = &room.mount_point;
+    let mut found = Vec::new();
+    let writable = !matches!(place.as_str(), "/efi" | "/boot/efi") && room.size > 0;
+    if !writable {
+        return found;
+    }
+    let seen = format!(
+        "{place}: {} of {} free, {} of that for root only",
+        show(room.free),
+        show(room.size),
+        show(room.free.saturating_sub(room.available))
+    );
+    if room.available < NOTHING {
+        let what =
+            format!("{place} is full. Services and logins fail, and nothing can be installed.");
+        found.push(
+            Finding::error(Kind::Full, what)
+                .seen(seen)
+                .screen("No space left on device")
+                .fix(fixes::space(facts.family(), place)),
+        );
+    } else if place == "/boot" && room.available < KERNEL && room.size < 4 * (1 << 30) {
+        found.push(
+            Finding::note(
+                Kind::Full,
+                "/boot has no room for another kernel. The next kernel update may fail.",
+            )
+            .seen(seen)
+            .fix(fixes::space(facts.family(), place)),
+        );
+    }
+    if room.inodes > 0 && room.inodes_free == 0 {
+        found.push(
+            Finding::error(
+                Kind::Full,
+                format!("{place} has no inodes left. No file can be made, whatever room there is."),
+            )
+            .seen(format!("{place}: 0 of {} inodes free", room.inodes))
+            .screen("No space left on device")
+            .fix(fixes::space(facts.family(), place)),
+        );
+    }
+    found
+}
+
+fn superblock(it: &Superstate) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let place = it.mount_point.as_deref().unwrap_or("?");
+    if let Some(why) = &it.errors {
+        found.push(
+            Finding::error(Kind::FilesystemErrors, format!("the filesystem of {place} is damaged. It becomes read-only, or boot stops for a check."))
+                .seen(format!("{} ({}): {why}", it.name, it.fs_type))
+                .screen("UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY; or: Remounting filesystem read-only")
+                .fix(fixes::fsck(&it.fs_type)),
+        );
+    } else if it.dirty {
+        let what = if it.fs_type == "vfat" {
+            format!("{place} was not unmounted cleanly.")
+        } else {
+            format!("{place} was not unmounted cleanly; the next mount replays its journal.")
+        };
+        found.push(
+            Finding::note(Kind::DirtyJournal, what).seen(format!("{} ({})", it.name, it.fs_type)),
+        );
+    }
+    found
+}
