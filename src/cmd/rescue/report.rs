@@ -1,22 +1,19 @@
-//! What is known about the target, without entering it.
+//! The doctor's report of a target that is open.
 
 use super::Session;
-use crate::probe::scan::Found;
-use crate::ui::scan as show;
+use crate::cmd::doctor;
 
 impl Session<'_> {
-    /// What is known about the target, without entering it.
+    /// What is wrong with the target, without entering it.
     pub(super) fn report(&self) -> anyhow::Result<()> {
         let Some(system) = &self.opened.system else {
             self.ui.note("nothing speaks for an installed system in it");
             return Ok(());
         };
-        let found = Found {
-            inventory: self.opened.inventory.clone(),
-            systems: vec![system.clone()],
-            ..Found::default()
-        };
-        for line in show::table(&found).lines() {
+        let opened = &self.opened;
+        let diagnosis = doctor::of_mounted(system, &opened.inventory, &opened.root)?;
+        let target = self.args.target.as_deref();
+        for line in doctor::text(&diagnosis, target, &self.ui).lines() {
             self.ui.note(line);
         }
         Ok(())
