@@ -1,13 +1,10 @@
 //! What the doctor says of the target as it is mounted here, without entering it.
 
 use std::io;
-use std::time::Instant;
 
 use super::Session;
-use crate::cmd::doctor::{Diagnosis, examine, show};
+use crate::cmd::doctor::{self, Diagnosis};
 use crate::doctor::Severity;
-use crate::probe::health::disks;
-use crate::root::InRoot;
 
 /// How many findings of each kind the menu's head names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +16,15 @@ pub(super) struct Count {
 impl Session<'_> {
     /// The whole report.
     pub(super) fn report(&self) -> anyhow::Result<()> {
-        match self.diagnose(false)? {
-            Some(diagnosis) => show(&diagnosis, self.args.target.as_deref(), &self.ui),
-            None => {
-                self.ui.note("nothing speaks for an installed system in it");
-                Ok(())
-            }
+        let Some(diagnosis) = self.diagnose(false)? else {
+            self.ui.note("nothing speaks for an installed system in it");
+            return Ok(());
+        };
+        let target = self.args.target.as_deref();
+        for line in doctor::text(&diagnosis, target, &self.ui).lines() {
+            self.ui.note(line);
         }
+        Ok(())
     }
 
     /// The findings in numbers; programs are left to the report, a slow disk has many.
@@ -38,20 +37,11 @@ impl Session<'_> {
     }
 
     fn diagnose(&self, quick: bool) -> io::Result<Option<Diagnosis>> {
-        let Some(system) = &self.opened.system else {
-            return Ok(None);
-        };
-        let begin = Instant::now();
-        // Nothing of it may stay open: the target is unmounted before it is mounted read-write.
-        let tree = InRoot::open(&self.opened.root)?;
-        let disks = disks::of_directory(&self.opened.root);
-        let report = examine(&tree, system, &self.opened.inventory, &disks, quick);
-        Ok(Some(Diagnosis {
-            system: system.clone(),
-            inventory: self.opened.inventory.clone(),
-            report,
-            seconds: begin.elapsed().as_secs_f64(),
-            quick,
-        }))
+        let opened = &self.opened;
+        opened
+            .system
+            .as_ref()
+            .map(|system| doctor::of_mounted(system, &opened.inventory, &opened.root, quick))
+            .transpose()
     }
 }
