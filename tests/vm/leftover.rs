@@ -8,7 +8,7 @@ use crate::vm::Vm;
 
 /// Prints it, a thing a line, with nothing but a shell, `cat`, `cut`, `find` and `readlink`. No
 /// pipe where processes are listed: its own processes must be the same each time. /run/newroot
-/// itself may come (what is in it may not). What udev writes down of devices that went it takes
+/// itself may come (what is in it may not). What udev and LVM write down of devices that went they take
 /// away when it likes; its links in /dev count.
 const SCRIPT: &str = r#"
 cut -d" " -f4- /proc/self/mountinfo
@@ -16,7 +16,7 @@ for file in /sys/block/loop*/loop/backing_file /sys/block/dm-*/dm/name /sys/bloc
     [ -e "$file" ] && echo "block $file $(cat "$file")"
 done
 find /sys/fs/cgroup -type d
-find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path /run/newroot
+find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/run/lvm/*" ! -path /run/systemd/transient ! -path /run/newroot
 list=$(for process in /proc/[0-9]*; do
     program=$(readlink "$process/exe") && echo "process $program"
 done)

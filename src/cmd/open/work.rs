@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::gather::{self, Look, Partitions};
 use super::keys::{Asking, Ring};
@@ -25,6 +26,10 @@ use crate::root::{self, Host, InRoot, Tree};
 use crate::session::Live;
 use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::Ui;
+
+/// How long, and how often, what others are just putting together is waited for.
+const MOMENT: Duration = Duration::from_millis(500);
+const MOST_MOMENTS: u32 = 10;
 
 /// How hiberfil.sys begins while it holds a system's memory.
 const HIBERNATED: &[u8] = b"hibr";
@@ -149,6 +154,7 @@ impl Work {
         ui: &Ui,
         signals: &Held,
     ) -> anyhow::Result<Ready> {
+        let mut patience = MOST_MOMENTS;
         for _ in 0..MOST_ROUNDS {
             stop_on(signals)?;
             let mut look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
@@ -166,11 +172,23 @@ impl Work {
                     settle();
                 }
                 Next::Mount(mounts) => return self.mount_all(mounts, &look, live, ui, signals),
+                Next::Refuse(refusal) if self.may_pass(&refusal, &mut patience) => {
+                    std::thread::sleep(MOMENT);
+                }
                 Next::Refuse(refusal) => return Err(self.refused(&refusal, &look).into()),
             }
         }
         let what = format!("cannot open {}", self.typed);
         Err(Failure::new(what, "its devices come and go").into())
+    }
+
+    /// systemd activates LVM beside udev, some time after a volume was opened: while it is at
+    /// work, what is inside is neither here nor there.
+    fn may_pass(&self, refusal: &Refusal, patience: &mut u32) -> bool {
+        let passing = matches!(refusal, Refusal::Nothing | Refusal::InUse(_, None));
+        let waits = passing && !self.tried.unlocked.is_empty() && *patience > 0;
+        *patience -= u32::from(waits);
+        waits
     }
 
     fn next(&self, look: &Look, access: Access) -> Next {
