@@ -93,6 +93,7 @@ pub(super) fn of_mounted(
     system: &System,
     inventory: &Inventory,
     root: &HostPath,
+    quick: bool,
 ) -> std::io::Result<Diagnosis> {
     let begin = Instant::now();
     let tree = InRoot::open(root)?;
@@ -102,19 +103,19 @@ pub(super) fn of_mounted(
         let what = "boot sectors and superblocks".to_string();
         disks.unchecked.push((what, "it is mounted now".into()));
     }
-    let report = examine(&tree, system, inventory, &disks, false);
+    let report = examine(&tree, system, inventory, &disks, quick);
     Ok(Diagnosis {
         system: system.clone(),
         inventory: inventory.clone(),
         report,
         seconds: begin.elapsed().as_secs_f64(),
-        quick: false,
+        quick,
     })
 }
 
 /// Judges a system that is open: `tree` is its root with everything mounted on it, `disks` what
 /// lies below ([`disks::of_scan`] while a scan is open, [`disks::of_directory`] for mount points).
-pub(super) fn examine(
+fn examine(
     tree: &dyn Tree,
     system: &System,
     inventory: &Inventory,

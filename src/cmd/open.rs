@@ -208,7 +208,10 @@ impl Opened {
         match work.reopen(live, ui) {
             work::Reopened::Open(opened) => {
                 *self = *opened;
-                Ok(())
+                if self.access == Access::ReadWrite {
+                    return Ok(());
+                }
+                Err(directory::stays_read_only(&self.root).into())
             }
             work::Reopened::Still(opened, why) => {
                 *self = *opened;

@@ -28,6 +28,7 @@ use crate::session::{Live, Log, New};
 use crate::sys;
 use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::{Ui, shell_quote};
+use report::Count;
 use warnings::Warning;
 
 /// A rescue from its beginning to its end.
@@ -42,6 +43,8 @@ struct Session<'a> {
     /// A yes was given: the target may be written.
     writable: bool,
     warnings: Vec<Warning>,
+    /// What the doctor found at a quick look, for the menu.
+    count: Option<Count>,
     /// A shell of the target can start.
     has_shell: bool,
 }
@@ -139,6 +142,7 @@ impl<'a> Session<'a> {
             log,
             writable: false,
             warnings,
+            count: None,
             has_shell,
         };
         session.log.say(&format!(

@@ -170,6 +170,15 @@ fn troubles(inventory: &Inventory, system: &System) -> Vec<(usize, Trouble)> {
     found
 }
 
+/// Adds what an earlier mount has shown of NTFS volumes.
+pub(super) fn remember_windows(look: &mut Look, hibernated: &[String]) {
+    for (index, volume) in look.found.inventory.volumes.iter().enumerate() {
+        if hibernated.contains(&volume.superblock.uuid) && volume.superblock.kind == "ntfs" {
+            look.troubles.push((index, Trouble::DirtyNtfs));
+        }
+    }
+}
+
 /// Whether somebody has a loop device on this image already: two of them would not know of each
 /// other's writes.
 pub(super) fn refuse_used_image(path: &Path) -> Result<(), Failure> {

@@ -1,7 +1,6 @@
 //! The guided menu (screens.md, screen 3). Entries whose verb does not exist are not shown.
 
 use super::{End, Session, reboot, screen};
-use crate::cli;
 use crate::exec::enter::{Outcome, Wish};
 use crate::ui::menu::{Entry, Menu, Picked};
 
@@ -18,6 +17,7 @@ enum Deed {
 
 /// Shows the menu until it is left.
 pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<End> {
+    session.count = session.count();
     loop {
         let (deeds, menu) = offer(session);
         let picked = session.ui.choose(&menu, None)?;
@@ -54,19 +54,9 @@ fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
     } else {
         format!("root shell inside {name} (asks, then mounts read-write)")
     };
-    let report = if cli::knows("doctor") {
-        "the doctor report again"
-    } else {
-        "what is known about it"
-    };
     let target = session.args.target.as_ref();
     let target = target.map(|target| format!(" {}", crate::ui::shell_quote(target)));
     let target = target.unwrap_or_default();
-    let looks = if cli::knows("doctor") {
-        "doctor"
-    } else {
-        "scan"
-    };
     let list = [
         (
             Deed::Shell,
@@ -82,7 +72,11 @@ fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
         ),
         (
             Deed::Report,
-            Entry::new("report", report, format!("newroot {looks}{target}")),
+            Entry::new(
+                "report",
+                "the doctor's report",
+                format!("newroot doctor{target}"),
+            ),
         ),
         // Repairs come here as soon as there is a verb for them.
         (

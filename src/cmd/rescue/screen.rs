@@ -2,6 +2,7 @@
 //! Everything that comes from a disk is escaped here.
 
 use super::Session;
+use super::report::Count;
 use super::warnings::Warning;
 use crate::cmd::open::{MountState, OpenMount, Opened};
 use crate::probe::network;
@@ -16,11 +17,7 @@ pub(super) fn head(session: &Session<'_>) -> Vec<String> {
     let opened = &session.opened;
     let mut lines = vec![title(opened, session.writable)];
     lines.extend(mounts(&opened.mounts));
-    let count = match session.warnings.len() {
-        0 => String::from("Nothing in the way"),
-        1 => String::from("1 warning"),
-        more => format!("{more} warnings"),
-    };
+    let count = findings(session.count);
     let network = network::default_interface(&Host);
     lines.push(format!(
         "{count}. Network: {}. Log: {}",
@@ -29,6 +26,21 @@ pub(super) fn head(session: &Session<'_>) -> Vec<String> {
     ));
     lines.extend(warnings(&opened.mounts, &session.warnings));
     lines
+}
+
+/// "2 errors, 1 warning"
+fn findings(count: Option<Count>) -> String {
+    let Some(Count { errors, warnings }) = count else {
+        return String::from("Not judged");
+    };
+    let words = |count: usize, word: &str| match count {
+        1 => format!("1 {word}"),
+        more => format!("{more} {word}s"),
+    };
+    match (errors, warnings) {
+        (0, 0) => String::from("Nothing found at a quick look"),
+        _ => format!("{}, {}", words(errors, "error"), words(warnings, "warning")),
+    }
 }
 
 /// "web03, Debian 12.9, open READ-ONLY. Nothing changed yet."
