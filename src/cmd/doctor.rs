@@ -16,7 +16,7 @@ use crate::probe::health::disks::{self, Disks};
 use crate::probe::health::{self, Quest};
 use crate::probe::inventory::Inventory;
 use crate::probe::scan::{self, Found, Options, Scan};
-use crate::probe::system::System;
+use crate::probe::system::{Place, System};
 use crate::probe::target::{Choice, Name, choose, name};
 use crate::root::{InRoot, Tree};
 use crate::ui::Ui;
@@ -75,13 +75,47 @@ pub(super) fn diagnose(target: Option<&OsStr>, quick: bool) -> anyhow::Result<Di
 
 /// Prints a diagnosis; `target` is what a person types for this system.
 pub(super) fn show(diagnosis: &Diagnosis, target: Option<&OsStr>, ui: &Ui) -> anyhow::Result<()> {
-    ui.out(screen::text(&shown(diagnosis, target, ui)).as_bytes())?;
+    ui.out(text(diagnosis, target, ui).as_bytes())?;
     Ok(())
+}
+
+/// What [`show`] prints.
+pub(super) fn text(diagnosis: &Diagnosis, target: Option<&OsStr>, ui: &Ui) -> String {
+    screen::text(&shown(diagnosis, target, ui))
+}
+
+/// Judges a system that is mounted at `root` as its fstab says, boot sectors and superblocks left
+/// out: of what is in use they say little.
+///
+/// # Errors
+/// The errno of open(2): `root` is not there.
+pub(super) fn of_mounted(
+    system: &System,
+    inventory: &Inventory,
+    root: &HostPath,
+    quick: bool,
+) -> std::io::Result<Diagnosis> {
+    let begin = Instant::now();
+    let tree = InRoot::open(root)?;
+    let mut disks = disks::of_directory(root);
+    disks.known = matches!(system.place, Place::Volume { .. });
+    if disks.known {
+        let what = "boot sectors and superblocks".to_string();
+        disks.unchecked.push((what, "it is mounted now".into()));
+    }
+    let report = examine(&tree, system, inventory, &disks, quick);
+    Ok(Diagnosis {
+        system: system.clone(),
+        inventory: inventory.clone(),
+        report,
+        seconds: begin.elapsed().as_secs_f64(),
+        quick,
+    })
 }
 
 /// Judges a system that is open: `tree` is its root with everything mounted on it, `disks` what
 /// lies below ([`disks::of_scan`] while a scan is open, [`disks::of_directory`] for mount points).
-pub(super) fn examine(
+fn examine(
     tree: &dyn Tree,
     system: &System,
     inventory: &Inventory,
@@ -146,11 +180,11 @@ fn of_disks(typed: Option<&OsStr>, named: Option<&Name>, quick: bool) -> anyhow:
         Some(Name::Image(path) | Name::Device(path)) => vec![path.clone()],
         _ => Vec::new(),
     };
-    let scan = scan::scan(&Options {
+    let options = Options {
         only,
         ..Options::default()
-    })
-    .map_err(|error| target::scan_failure(&error))?;
+    };
+    let scan = scan::scan(&options).map_err(|error| target::scan_failure(&error))?;
     let choice = choose(&scan.inventory, &scan.systems, &scan.locked, named);
     let Choice::System(index) = choice else {
         let found = scan.finish().map_err(|left| target::left_open(&left))?;

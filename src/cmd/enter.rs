@@ -11,7 +11,7 @@ pub(super) use command::{Wanted, choose};
 pub(super) use facts::open;
 pub(super) use failure::enter as entry_failure;
 pub(super) use failure::namespaces as namespaces_failure;
-pub(super) use report::{Shown, describe, exit, report_visit, write_status};
+pub(super) use report::{Shown, describe, exit, report_visit, with_status, write_status};
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -70,6 +70,11 @@ pub(super) struct Visited {
 }
 
 pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    let status = args.entry.status.as_deref().filter(|_| !globals.dry_run);
+    with_status(enter(args, globals, ui), status, ui)
+}
+
+fn enter(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let privileged = sys::process::may_mount();
     let root = facts::open(&args.root)?;
     let jail = jail::read(&root.tree, &args.command);

@@ -1,6 +1,6 @@
 //! `newroot exec`: one more command in a session that runs.
 
-use super::{enter, sessions};
+use super::{enter, lent, sessions};
 use crate::cli::sessions::ExecArgs;
 use crate::error::{Exit, Failure};
 use crate::exec::enter::{Target, join};
@@ -10,6 +10,10 @@ use crate::root::InRoot;
 use crate::ui::Ui;
 
 pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
+    enter::with_status(exec(args, ui), args.status.as_deref(), ui)
+}
+
+fn exec(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let entry = sessions::one(&enter::place()?, &args.session, ui)?;
     let record = entry.record;
     let cannot = |why: &str| Failure::new(format!("cannot run anything in {}", record.id), why);
@@ -24,6 +28,7 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
         .map_err(|error| cannot(&crate::sys::describe(error.errno)).caused_by(error))?;
     let root = HostPath::new(&record.root);
     let tree = InRoot::from_fd(target.root().try_clone_to_owned()?);
+    let lent = lent::offer_in(&tree);
     let chosen = enter::choose(
         &tree,
         &root,
@@ -36,7 +41,7 @@ pub(super) fn run(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
             name: root.as_path(),
             directory: args.workdir.as_deref(),
             privileged: !target.is_user_namespace(),
-            lent: None,
+            lent: lent.as_ref(),
         },
     )?;
     let outcome = join(

@@ -1,6 +1,6 @@
 //! Lent tools: gathered from the live system, put into a tmpfs that the session takes along.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use super::jail::{self, Content};
 use crate::elf::{Closure, Engine, Object, ProgramKind};
 use crate::error::Failure;
 use crate::exec::{Files, Silent, UndoStack, apply};
-use crate::model::{HostPath, Kind, MountFlags, Request, RootPath};
-use crate::plan::lent::{Facts, LentPlan, Loader, Offer, Start, Tool, plan};
+use crate::model::{HostPath, Kind, LENT, LENT_TABLE, LentTable, MountFlags, Request, RootPath};
+use crate::plan::lent::{Facts, LentPlan, Loader, Offer, Start, Tool, offer, plan};
 use crate::plan::{Source, Step};
-use crate::root::{Host, InRoot, Tree, canonical, read};
+use crate::root::{Edit, Edited, Host, InRoot, Tree, canonical, read};
 use crate::sys;
 use crate::ui::Ui;
 
@@ -28,7 +28,15 @@ const USUAL: [&str; 6] = [
     "/bin",
 ];
 
+/// What is compiled into programs and the C library would lead into the root: its shell, which
+/// does not start, and libraries that its administrator wants in every program.
+const EDITS: &[Edit] = &[
+    Edit::new(b"\0/bin/sh\0", b"\0/run/sh\0"),
+    Edit::new(b"/etc/ld.so.preload\0", b"/run/ld.so.preload\0"),
+];
+
 /// A loader is a quarter of a megabyte; what is larger is none.
+const TABLE_LIMIT: usize = 8 << 20;
 const LOADER_LIMIT: usize = 16 << 20;
 
 /// Tools that can be lent; nothing was done yet.
@@ -37,6 +45,8 @@ pub(super) struct Lending {
     request: Request,
     content: Content,
     plan: LentPlan,
+    /// Files that are lent twice: as they are, and with [`EDITS`].
+    edited: BTreeSet<RootPath>,
 }
 
 impl Lending {
@@ -52,10 +62,14 @@ impl Lending {
         };
         let content = Content::gather(&request, &Host, None)?;
         let choices = jail::choices(&HostPath::new("/"), &request.from);
+        let mut objects = Objects::new();
+        let tools = tools(&content, &mut objects);
+        let edited = edited(objects);
         let facts = Facts {
-            tools: tools(&content),
+            tools,
             files: content.files(&choices),
             newroot: newroot()?,
+            edited: edited.clone(),
         };
         let plan = plan(&facts, root, &choices);
         if plan.offer.shell.is_empty() {
@@ -70,6 +84,7 @@ impl Lending {
             request,
             content,
             plan,
+            edited: edited.into_keys().collect(),
         })
     }
 
@@ -96,7 +111,8 @@ impl Lending {
         };
         let mount = new_tmpfs()?;
         let top = || mount.try_clone().map(InRoot::from_fd);
-        do_steps(&self.plan.before, top()?).map_err(cannot)?;
+        let edited = Edited::new(&Host, &self.edited, EDITS);
+        do_steps(&self.plan.before, top()?, &edited).map_err(cannot)?;
         let root = sys::file::open_directory(&mount, Path::new("root"))?;
         jail::fill(
             InRoot::from_fd(root),
@@ -108,7 +124,7 @@ impl Lending {
             ui,
         )
         .map_err(cannot)?;
-        do_steps(&self.plan.after, top()?).map_err(cannot)?;
+        do_steps(&self.plan.after, top()?, &edited).map_err(cannot)?;
         ui.note(&format!(
             "lent: {} tools of this system, {}; PATH has them first",
             self.plan.offer.tools.len(),
@@ -122,8 +138,18 @@ impl Lending {
     }
 }
 
-fn do_steps(steps: &[Step], top: InRoot) -> Result<(), crate::exec::ExecError> {
-    let mut files = Files::new(top, &Host);
+/// What a session that runs was lent, for one more command in it.
+pub(super) fn offer_in(tree: &dyn Tree) -> Option<Offer> {
+    let place = RootPath::new(LENT);
+    let bytes = read(tree, &place.join(LENT_TABLE), TABLE_LIMIT).ok()?;
+    let table: LentTable = serde_json::from_slice(&bytes).ok()?;
+    let jail = place.join("root");
+    let has = |path: &RootPath| tree.stat(&jail.join(path.relative())).is_ok();
+    Some(offer(&table, &has))
+}
+
+fn do_steps(steps: &[Step], top: InRoot, from: &dyn Tree) -> Result<(), crate::exec::ExecError> {
+    let mut files = Files::new(top, from);
     // Nothing is undone one by one: on an error the whole tmpfs goes.
     apply(steps, &mut files, &mut UndoStack::default(), &mut Silent)
 }
@@ -174,15 +200,26 @@ fn newroot() -> anyhow::Result<(Source, u64)> {
     Ok((source, meta.size))
 }
 
+/// Programs, loaders and libraries: the file, and its names in its directory.
+type Objects = BTreeMap<RootPath, BTreeSet<RootPath>>;
+
+/// Those that [`EDITS`] change.
+fn edited(mut objects: Objects) -> Objects {
+    let files: BTreeSet<RootPath> = objects.keys().cloned().collect();
+    let view = Edited::new(&Host, &files, EDITS);
+    objects.retain(|file, _| view.changes(file));
+    objects
+}
+
 /// Every program of the jail that PATH leads to, the first of a name first.
-fn tools(content: &Content) -> Vec<Tool> {
+fn tools(content: &Content, objects: &mut Objects) -> Vec<Tool> {
     let mut engine = Engine::new(&Host);
     let mut tools = Vec::new();
     for directory in directories() {
         for path in content.paths().filter(|path| path.parent() == directory) {
             let name = path.file_name().and_then(|name| name.to_str());
             let Some(name) = name else { continue };
-            tools.extend(tool(&mut engine, content, name, path));
+            tools.extend(tool(&mut engine, content, objects, name, path));
         }
     }
     tools
@@ -198,7 +235,13 @@ fn directories() -> Vec<RootPath> {
         .collect()
 }
 
-fn tool(engine: &mut Engine<'_>, content: &Content, name: &str, path: &RootPath) -> Option<Tool> {
+fn tool(
+    engine: &mut Engine<'_>,
+    content: &Content,
+    objects: &mut Objects,
+    name: &str,
+    path: &RootPath,
+) -> Option<Tool> {
     let program = canonical(&Host, path).ok()?;
     let meta = Host.stat(&program).ok()?;
     if meta.kind != Kind::File || meta.mode & 0o111 == 0 || !content.has(&program) {
@@ -206,9 +249,14 @@ fn tool(engine: &mut Engine<'_>, content: &Content, name: &str, path: &RootPath)
     }
     let closure = engine.closure(&program).ok()?;
     let start = match closure.kind {
-        ProgramKind::Static => Start::Static,
+        ProgramKind::Static => {
+            objects.entry(program.clone()).or_default();
+            Start::Static
+        }
         ProgramKind::Script => Start::Script,
-        ProgramKind::Dynamic if closure.is_complete() => Start::Loader(loader(engine, &closure)?),
+        ProgramKind::Dynamic if closure.is_complete() => {
+            Start::Loader(loader(engine, &closure, objects)?)
+        }
         _ => return None,
     };
     Some(Tool {
@@ -218,7 +266,7 @@ fn tool(engine: &mut Engine<'_>, content: &Content, name: &str, path: &RootPath)
     })
 }
 
-fn loader(engine: &mut Engine<'_>, closure: &Closure) -> Option<Loader> {
+fn loader(engine: &mut Engine<'_>, closure: &Closure, files: &mut Objects) -> Option<Loader> {
     let interpreter = closure.interpreter.as_ref().filter(|it| it.present)?;
     let path = canonical(&Host, &interpreter.path).ok()?;
     let is_glibc = !interpreter
@@ -232,6 +280,9 @@ fn loader(engine: &mut Engine<'_>, closure: &Closure) -> Option<Loader> {
     for object in std::iter::once(&closure.program).chain(objects) {
         let directory = canonical(&Host, &object.parent()).ok()?;
         let real = directory.join(object.file_name()?);
+        // The file is often behind a link, which is the name that the loader opens.
+        let file = canonical(&Host, object).ok()?;
+        files.entry(file).or_default().insert(real.clone());
         if engine.object(object).is_ok_and(|it| leads_into_root(&it)) {
             rpaths.push(real);
         }
@@ -239,6 +290,7 @@ fn loader(engine: &mut Engine<'_>, closure: &Closure) -> Option<Loader> {
             directories.push(directory);
         }
     }
+    files.entry(path.clone()).or_default();
     Some(Loader {
         knows_argv0: knows_argv0(&path),
         path,

@@ -52,7 +52,7 @@ pub(super) struct Choices {
 }
 
 impl Choices {
-    /// From the command line.
+    /// From the command line. No global option makes a difference: `-y` answers nothing here.
     pub(super) fn new(options: &OpenOptions) -> Self {
         Self {
             read_only: options.read_only,
@@ -208,7 +208,10 @@ impl Opened {
         match work.reopen(live, ui) {
             work::Reopened::Open(opened) => {
                 *self = *opened;
-                Ok(())
+                if self.access == Access::ReadWrite {
+                    return Ok(());
+                }
+                Err(directory::stays_read_only(&self.root).into())
             }
             work::Reopened::Still(opened, why) => {
                 *self = *opened;

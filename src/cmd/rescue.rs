@@ -66,6 +66,11 @@ enum End {
 }
 
 pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    let status = args.status.as_deref().filter(|_| !globals.dry_run);
+    enter::with_status(rescue(args, globals, ui), status, ui)
+}
+
+fn rescue(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if globals.dry_run {
         return preview::run(args, ui);
     }

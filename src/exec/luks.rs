@@ -138,11 +138,7 @@ pub fn lock(live: &mut Live, unlocked: Unlocked) -> Result<(), LuksError> {
 pub fn rename(unlocked: &mut Unlocked, name: &str) -> Result<(), ToolError> {
     let now = current(&unlocked.name).unwrap_or_else(|| unlocked.name.clone());
     run_well(&Tool::new("dmsetup", "dmsetup").args(["rename", &now, name]))?;
-    if !super::storage::has_udev() {
-        // Nobody else takes the old node away.
-        run_well(&Tool::new("dmsetup", "dmsetup").args(["mknodes"]))?;
-    }
-    Ok(())
+    super::storage::tidy_nodes()
 }
 
 /// Takes a mapping away, and first what stands upon it (LVM that was activated when it appeared).
@@ -157,6 +153,7 @@ pub fn close(name: &str) -> Result<bool, ToolError> {
     super::storage::take_off(&device)?;
     let now = name_of(&device).unwrap_or_else(|| name.to_string());
     run_well(&Tool::new("cryptsetup", "cryptsetup").args(["close", "--", &now]))?;
+    super::storage::tidy_nodes()?;
     Ok(true)
 }
 

@@ -1,7 +1,7 @@
 //! Ending sessions, and undoing what dead ones left.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -22,7 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// # Errors
 /// ESRCH when it is gone, EPERM when it is another user's; ETIMEDOUT when it does not end.
 pub fn stop(record: &Record) -> SysResult<()> {
-    let supervisor = sys::process::open_pidfd(record.supervisor.pid)?;
+    let supervisor = match sys::process::open_pidfd(record.supervisor.pid) {
+        // Before Linux 5.3.
+        Err(error) if error.errno == Errno::NOSYS => return stop_by_number(record),
+        opened => opened?,
+    };
     if !record.supervisor.exists() {
         return Ok(());
     }
@@ -36,6 +40,27 @@ pub fn stop(record: &Record) -> SysResult<()> {
         format_args!("process {}", record.supervisor.pid),
         Errno::TIMEDOUT,
     ))
+}
+
+/// Between the look at its start time and the signal the process may end, and its number be given
+/// to another: a moment that a kernel without pidfds cannot exclude.
+fn stop_by_number(record: &Record) -> SysResult<()> {
+    if !record.supervisor.exists() {
+        return Ok(());
+    }
+    sys::signal::send(record.supervisor.pid, TERM)?;
+    let until = Instant::now() + PATIENCE;
+    while record.supervisor.exists() {
+        if Instant::now() >= until {
+            return Err(sys::SysError::new(
+                "kill",
+                format_args!("{}, SIGTERM", record.supervisor.pid),
+                Errno::TIMEDOUT,
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// What became of one item.
@@ -150,7 +175,7 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
         Item::Mapping { name } if !name.starts_with(&format!("newroot-{}-", record.id)) => {
             Fate::Nothing
         }
-        Item::Mapping { name } => match super::luks::close(name) {
+        Item::Mapping { name } => match close(name, state) {
             Ok(true) => Fate::Undone(format!("locked {name}")),
             Ok(false) => Fate::Nothing,
             Err(error) => Fate::Failed(ExecError::Other(error.to_string())),
@@ -159,6 +184,14 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
             super::storage::undo(item, state)
         }
     }
+}
+
+/// A cryptsetup that is still at work would open it after we have looked.
+fn close(name: &str, state: State) -> Result<bool, crate::tool::ToolError> {
+    if state == State::Planned {
+        super::storage::wait_for_tools(name);
+    }
+    super::luks::close(name)
 }
 
 /// Removes a staging directory, if it is still the one that was recorded.

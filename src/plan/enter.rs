@@ -289,6 +289,10 @@ impl Builder<'_> {
         let mode = if is_roots { 0o700 } else { 0o755 };
         self.directory(RootPath::new(LENT).parent().as_path(), mode);
         self.directory(LENT, 0o755);
+        self.file(FileOp::Symlink {
+            path: RootPath::new("/run/sh"),
+            target: RootPath::new(LENT).join("bin/sh").as_path().to_path_buf(),
+        });
         self.mount(MountOp::Lent {
             target: RootPath::new(LENT),
         });

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::jail::{Choices, JailPlan, Wanted, build};
@@ -71,6 +70,9 @@ pub struct Facts {
     pub tools: Vec<Tool>,
     /// The jail of the tools.
     pub files: BTreeMap<RootPath, Wanted>,
+    /// Files that would lead into the root, and their names in their directory. They are lent as
+    /// they are, for whoever puts them back into the root, and once more changed, for the tools.
+    pub edited: BTreeMap<RootPath, BTreeSet<RootPath>>,
     /// This newroot, and its length.
     pub newroot: (Source, u64),
 }
@@ -131,7 +133,7 @@ pub fn plan(facts: &Facts, root: &HostPath, choices: &Choices) -> LentPlan {
     for step in &mut jail.steps {
         step.place = Place::Session;
     }
-    let table = table(&facts.tools);
+    let table = table(&facts.tools, &facts.edited);
     let step = |op| Step {
         place: Place::Session,
         op: Op::File(op),
@@ -142,8 +144,12 @@ pub fn plan(facts: &Facts, root: &HostPath, choices: &Choices) -> LentPlan {
             .map(|path| step(directory(path)))
             .into(),
         jail,
-        after: shims(facts, &table).into_iter().map(step).collect(),
-        offer: offer(&table, &facts.files),
+        after: edited(facts)
+            .into_iter()
+            .chain(shims(facts, &table))
+            .map(step)
+            .collect(),
+        offer: offer_from_files(&table, &facts.files),
     }
 }
 
@@ -170,6 +176,45 @@ fn inside(files: &BTreeMap<RootPath, Wanted>) -> BTreeMap<RootPath, Wanted> {
     files
 }
 
+/// The changed copies, with the names by which a loader opens them.
+fn edited(facts: &Facts) -> Vec<FileOp> {
+    let place = |path: &RootPath| RootPath::new("/edited").join(path.relative());
+    let mut directories = BTreeSet::new();
+    let mut ops = Vec::new();
+    for (file, names) in &facts.edited {
+        for path in names.iter().chain([file]) {
+            let mut above = place(&path.parent());
+            while above != RootPath::root() {
+                directories.insert(above.clone());
+                above = above.parent();
+            }
+        }
+        let known = facts.files.get(file);
+        ops.push(FileOp::Copy {
+            source: Source {
+                path: file.clone(),
+                shown: HostPath::new(file.as_path()),
+            },
+            path: place(file),
+            size: known.map_or(0, |it| it.entry.size),
+            mode: 0o755,
+            owner: None,
+            keep_capabilities: false,
+        });
+        for name in names.iter().filter(|name| *name != file) {
+            let up = place(&name.parent()).as_path().components().count() - 1;
+            ops.push(FileOp::Symlink {
+                path: place(name),
+                target: PathBuf::from("../".repeat(up)).join(place(file).relative()),
+            });
+        }
+    }
+    let made = directories
+        .iter()
+        .map(|path| directory(path.as_path().to_str().unwrap_or("/edited")));
+    made.chain(ops).collect()
+}
+
 /// newroot under each tool's name, links for loaders without `--argv0`, the table last.
 fn shims(facts: &Facts, table: &LentTable) -> Vec<FileOp> {
     let (newroot, size) = &facts.newroot;
@@ -191,9 +236,16 @@ fn shims(facts: &Facts, table: &LentTable) -> Vec<FileOp> {
             && program.starts_with(&format!("{LENT}/names/"))
         {
             let own = facts.tools.iter().find(|tool| tool.name == *name);
-            ops.extend(own.map(|tool| FileOp::Symlink {
-                path: RootPath::new("/names").join(name),
-                target: PathBuf::from("../root").join(tool.program.relative()),
+            ops.extend(own.map(|tool| {
+                FileOp::Symlink {
+                    path: RootPath::new("/names").join(name),
+                    target: PathBuf::from(if facts.edited.contains_key(&tool.program) {
+                        "../edited"
+                    } else {
+                        "../root"
+                    })
+                    .join(tool.program.relative()),
+                }
             }));
         }
     }
@@ -206,26 +258,33 @@ fn shims(facts: &Facts, table: &LentTable) -> Vec<FileOp> {
     ops
 }
 
+/// The same of a changed copy.
+fn changed(path: &RootPath) -> Option<String> {
+    Some(format!("{LENT}/edited{}", path.as_path().to_str()?))
+}
+
 /// As the root sees a path of the jail; `None` where it is no text.
 fn lent(path: &RootPath) -> Option<String> {
     Some(format!("{LENT}/root{}", path.as_path().to_str()?))
 }
 
-fn table(tools: &[Tool]) -> LentTable {
+type Files = BTreeMap<RootPath, BTreeSet<RootPath>>;
+
+fn table(tools: &[Tool], edited: &Files) -> LentTable {
     let everywhere = everywhere(tools);
     let mut table = LentTable::default();
     for tool in tools {
         if table.tools.contains_key(&tool.name) {
             continue;
         }
-        let Some(program) = lent(&tool.program) else {
+        let Some(program) = of_file(&tool.program, edited) else {
             continue;
         };
         let entry = match &tool.start {
             Start::Static => LentTool::Static { program },
             Start::Script => LentTool::Script { program },
             Start::Loader(loader) => {
-                let Some(start) = start(tool, loader, &everywhere) else {
+                let Some(start) = start(tool, loader, &everywhere, edited) else {
                     continue;
                 };
                 // A program that goes by its name has to find it in its path.
@@ -243,6 +302,15 @@ fn table(tools: &[Tool]) -> LentTable {
         table.tools.insert(tool.name.clone(), entry);
     }
     table
+}
+
+/// The copy that a tool is started with.
+fn of_file(path: &RootPath, edited: &Files) -> Option<String> {
+    if edited.contains_key(path) {
+        changed(path)
+    } else {
+        lent(path)
+    }
 }
 
 fn index(starts: &mut Vec<LentStart>, start: LentStart) -> usize {
@@ -275,6 +343,7 @@ fn start(
     tool: &Tool,
     loader: &Loader,
     everywhere: &BTreeMap<&RootPath, Vec<&RootPath>>,
+    edited: &Files,
 ) -> Option<LentStart> {
     let mut directories: Vec<&RootPath> = loader.directories.iter().collect();
     for directory in everywhere.get(&loader.path).into_iter().flatten() {
@@ -283,18 +352,30 @@ fn start(
         }
     }
     // A colon in a name cannot be told to a loader.
+    let holds_changed = |directory: &RootPath| {
+        edited
+            .values()
+            .flatten()
+            .any(|name| name.parent() == *directory)
+    };
     let directories: Vec<String> = directories
         .into_iter()
-        .filter_map(lent)
+        .flat_map(|directory| {
+            let changed = changed(directory).filter(|_| holds_changed(directory));
+            changed.into_iter().chain(lent(directory))
+        })
         .filter(|path| !path.contains(':'))
         .collect();
-    let mut ignored_rpaths: Vec<String> = loader.rpaths.iter().filter_map(lent).collect();
+    let rpaths = loader.rpaths.iter();
+    let mut ignored_rpaths: Vec<String> = rpaths
+        .flat_map(|path| lent(path).into_iter().chain(changed(path)))
+        .collect();
     if loader.rpaths.contains(&tool.program) {
         // glibc knows the main program by an empty name.
         ignored_rpaths.insert(0, String::new());
     }
     Some(LentStart {
-        loader: lent(&loader.path)?,
+        loader: of_file(&loader.path, edited)?,
         is_glibc: loader.is_glibc,
         knows_argv0: loader.knows_argv0,
         library_path: directories.join(":"),
@@ -302,13 +383,31 @@ fn start(
     })
 }
 
-fn offer(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
-    let tools: BTreeSet<String> = table.tools.keys().cloned().collect();
+fn offer_from_files(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
     let has = |path: &RootPath| {
         files
             .get(path)
             .is_some_and(|it| it.entry.kind != EntryKind::Link)
     };
+    let named = |end: &str| {
+        let ends = |path: &&RootPath| path.as_bytes().ends_with(end.as_bytes()) && has(path);
+        files.keys().find(ends).and_then(lent)
+    };
+    let mut offer = offer(table, &has);
+    for (name, end) in [
+        ("OPENSSL_MODULES", "/ossl-modules"),
+        ("MAGIC", "/magic.mgc"),
+    ] {
+        let found = named(end).map(|path| (name.into(), path.into()));
+        offer.environment.extend(found);
+    }
+    offer
+}
+
+/// What these tools offer. `has` says what the jail of the tools holds.
+#[must_use]
+pub fn offer(table: &LentTable, has: &dyn Fn(&RootPath) -> bool) -> Offer {
+    let tools: BTreeSet<String> = table.tools.keys().cloned().collect();
     let mut environment: Vec<(OsString, OsString)> =
         vec![("PATH".into(), format!("{LENT}/bin:{PATH}").into())];
     // The start-up files are the root's, and call its programs.
@@ -331,18 +430,6 @@ fn offer(table: &LentTable, files: &BTreeMap<RootPath, Wanted>) -> Offer {
         environment.extend(lent(&locales).map(|path| ("LOCPATH".into(), path.into())));
     }
     environment.push(("LANG".into(), "C.UTF-8".into()));
-    let named = |end: &str| {
-        let ends = |path: &&RootPath| path.as_bytes().ends_with(end.as_bytes()) && has(path);
-        let path = files.keys().find(ends)?;
-        let text = [LENT.as_bytes(), b"/root", path.as_bytes()].concat();
-        Some(OsString::from_vec(text))
-    };
-    for (name, end) in [
-        ("OPENSSL_MODULES", "/ossl-modules"),
-        ("MAGIC", "/magic.mgc"),
-    ] {
-        environment.extend(named(end).map(|path| (name.into(), path)));
-    }
     Offer {
         tools,
         shell: shell.unwrap_or_default().iter().map(Into::into).collect(),

@@ -102,7 +102,8 @@ impl MountOp {
             }
             Self::Lent { target } => write!(
                 f,
-                "mount -t tmpfs -o nosuid,nodev,mode=755 newroot {}",
+                "mount -t tmpfs -o nosuid,nodev,mode=755 newroot {}\n# newroot makes the copies in \
+                 edited/ call /run/sh, a lent shell, instead of /bin/sh",
                 word(&base.show_inside(target))
             ),
             Self::Bind {

@@ -7,6 +7,7 @@
 //! Errors are `std::io::Error` made from a bare errno: a search path misses far more often than
 //! it hits, so a miss must not allocate.
 
+mod edited;
 mod host;
 mod in_root;
 mod layer;
@@ -15,6 +16,7 @@ mod mounted;
 mod sum;
 mod walk;
 
+pub use edited::{Edit, Edited};
 pub use host::Host;
 pub use in_root::InRoot;
 pub use layer::Layer;

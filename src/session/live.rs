@@ -311,10 +311,14 @@ fn take_name(place: &Place, root: &Path) -> Result<(String, OwnedFd), SessionErr
         let name = format!("{id}.lock");
         match sys::file::create_new(place.fd(), Path::new(&name), 0o600) {
             Ok(lock) => {
-                sys::lock::try_lock(&lock).map_err(|error| {
+                let locked = sys::lock::try_lock(&lock).map_err(|error| {
                     SysError::from_io("fcntl", format_args!("{name}, F_SETLK"), &error)
                 })?;
-                return Ok((id, lock));
+                // A sweep may have locked the new file first, and removed it.
+                let is_there = sys::fs::meta_of_fd(&lock).is_ok_and(|meta| meta.links > 0);
+                if locked && is_there {
+                    return Ok((id, lock));
+                }
             }
             Err(error) if error.errno == Errno::EXIST => {}
             Err(error) => return Err(error.into()),

@@ -136,6 +136,15 @@ pub fn is_bound(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether the loop device at `path` is bound to the file at `file`.
+///
+/// # Errors
+/// The errno of stat(2) for the file.
+pub fn is_bound_to(path: &Path, file: &Path) -> io::Result<bool> {
+    let meta = super::fs::stat_at(rustix::fs::CWD, file)?;
+    Ok(backing(path) == Some((meta.id.device, meta.id.inode)))
+}
+
 /// The file that the loop device at `path` shows: its `st_dev` and `st_ino`. A name would not do,
 /// other mount namespaces have other files of it. `None`: none.
 #[must_use]

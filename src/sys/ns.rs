@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::thread::{ThreadNameSpaceType, UnshareFlags};
+use rustix::thread::UnshareFlags;
 
 use super::{SysError, SysResult};
 
@@ -43,17 +43,14 @@ pub fn write_own(name: &str, text: &str) -> SysResult<()> {
     Ok(())
 }
 
-/// setns(2) by a pidfd: all the namespaces named at once.
+/// setns(2) into whatever namespace this file of `/proc/PID/ns` is. By a pidfd it would take
+/// Linux 5.8.
 ///
 /// # Errors
 /// The errno of setns(2).
-pub fn join(pidfd: impl AsFd, user: bool) -> SysResult<()> {
-    let mut types = ThreadNameSpaceType::MOUNT | ThreadNameSpaceType::PROCESS_ID;
-    if user {
-        types |= ThreadNameSpaceType::USER;
-    }
-    rustix::thread::move_into_thread_name_spaces(pidfd.as_fd(), types)
-        .map_err(|errno| SysError::new("setns", format_args!("{types:?}"), errno))
+pub fn join(namespace: impl AsFd) -> SysResult<()> {
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), None)
+        .map_err(|errno| SysError::new("setns", format_args!(""), errno))
 }
 
 /// setns(2) into a mount namespace by its file in `/proc`; `/` and the working directory become

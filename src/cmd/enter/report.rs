@@ -65,8 +65,7 @@ pub(crate) fn finish(
         }
         Err(EnterError::Told(signal)) => {
             closed?;
-            let number = u8::try_from(signal).unwrap_or(0);
-            Ok(Exit::signalled(number))
+            told(signal, status)
         }
         Err(error) => {
             let failure = failure::enter(error, steps, root);
@@ -123,9 +122,49 @@ pub(crate) fn report_visit(
             }
             Ok(exit(&outcome))
         }
-        Err(EnterError::Told(signal)) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+        Err(EnterError::Told(signal)) => told(signal, status),
         Err(error) => Err(failure::enter(error, &[], root).into()),
     }
+}
+
+/// A signal came before the command ran.
+fn told(signal: i32, status: Option<&Path>) -> anyhow::Result<Exit> {
+    let exit = Exit::signalled(u8::try_from(signal).unwrap_or(0));
+    if let Some(path) = status {
+        let name = sys::signal::name(signal);
+        let why = format!("ended by {name} before the command ran");
+        write(path, &not_started(&why, exit))?;
+    }
+    Ok(exit)
+}
+
+/// `--status FILE` where the command did not start: whoever waits for the file finds out why.
+///
+/// # Errors
+/// The error that `done` is; where the file cannot be written, a warning says so.
+pub(crate) fn with_status(
+    done: anyhow::Result<Exit>,
+    status: Option<&Path>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
+    if let (Err(error), Some(path)) = (&done, status) {
+        let failure = error.downcast_ref::<crate::error::Failure>();
+        let exit = failure.map_or(Exit::Failed, |failure| failure.exit);
+        if let Err(second) = write(path, &not_started(&format!("{error:#}"), exit)) {
+            ui.warn(&format!("{second:#}"));
+        }
+    }
+    done
+}
+
+fn not_started(why: &str, exit: Exit) -> serde_json::Value {
+    json!({ "failed": why, "exit": exit.code() })
+}
+
+fn write(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let write = || writeln!(std::fs::File::create(path)?, "{value}");
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// `--status FILE`.
@@ -151,7 +190,5 @@ pub(crate) fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()>
         "incomplete"
     });
     value["holders"] = json!(outcome.holders);
-    let mut file = std::fs::File::create(path)?;
-    writeln!(file, "{value}")?;
-    Ok(())
+    write(path, &value)
 }

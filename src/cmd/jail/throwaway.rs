@@ -31,6 +31,11 @@ const SHOWN: &str = "/mnt";
 const NAME: &str = "memory";
 
 pub(super) fn run(args: &TryArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    let status = args.entry.status.as_deref().filter(|_| !globals.dry_run);
+    enter::with_status(try_it(args, globals, ui), status, ui)
+}
+
+fn try_it(args: &TryArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if args.items.is_empty() && args.content.profile.is_empty() {
         return Err(nothing_named().into());
     }

@@ -47,7 +47,7 @@ pub(super) fn adopt(typed: &HostPath) -> anyhow::Result<Opened> {
 pub(super) fn stays_read_only(root: &HostPath) -> Failure {
     Failure::new(
         format!("cannot write in {root}"),
-        "it was mounted read-only before newroot came",
+        "it is mounted read-only, by whoever mounted it or by the kernel",
     )
     .hint(
         "if it may be written",

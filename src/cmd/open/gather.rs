@@ -170,14 +170,21 @@ fn troubles(inventory: &Inventory, system: &System) -> Vec<(usize, Trouble)> {
     found
 }
 
+/// Adds what an earlier mount has shown of NTFS volumes.
+pub(super) fn remember_windows(look: &mut Look, hibernated: &[String]) {
+    for (index, volume) in look.found.inventory.volumes.iter().enumerate() {
+        if hibernated.contains(&volume.superblock.uuid) && volume.superblock.kind == "ntfs" {
+            look.troubles.push((index, Trouble::DirtyNtfs));
+        }
+    }
+}
+
 /// Whether somebody has a loop device on this image already: two of them would not know of each
 /// other's writes.
-pub(super) fn refuse_used_image(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = std::fs::metadata(path)?;
-    let file = Some((meta.dev(), meta.ino()));
+pub(super) fn refuse_used_image(path: &Path) -> Result<(), Failure> {
     let used = block::machine().into_values().find(|device| {
-        matches!(device.kind, DeviceKind::Loop { .. }) && loopdev::backing(&device.path()) == file
+        matches!(device.kind, DeviceKind::Loop { .. })
+            && loopdev::is_bound_to(&device.path(), path).unwrap_or(false)
     });
     let Some(device) = used else {
         return Ok(());
@@ -191,6 +198,5 @@ pub(super) fn refuse_used_image(path: &Path) -> anyhow::Result<()> {
         "see who did that",
         format!("losetup -l -j {quoted}; newroot ps"),
     )
-    .hint("if newroot mounted it", format!("newroot umount {quoted}"))
-    .into())
+    .hint("if newroot mounted it", format!("newroot umount {quoted}")))
 }

@@ -21,10 +21,13 @@ use crate::probe::inventory::{Inventory, Usage};
 use crate::probe::system::System;
 use crate::probe::target::{Choice, Name};
 use crate::probe::{kernel_log, loops};
-use crate::root::{self, Host, InRoot};
+use crate::root::{self, Host, InRoot, Tree};
 use crate::session::Live;
 use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::Ui;
+
+/// How hiberfil.sys begins while it holds a system's memory.
+const HIBERNATED: &[u8] = b"hibr";
 
 /// More steps than any stack of devices takes: a look that never changes must end.
 const MOST_ROUNDS: usize = 64;
@@ -43,6 +46,8 @@ pub(super) struct Work {
     partitions: Partitions,
     warnings: Vec<String>,
     root: HostPath,
+    /// UUIDs of NTFS volumes on which Windows is hibernated.
+    windows: Vec<String>,
 }
 
 /// What became of going read-write.
@@ -83,6 +88,7 @@ impl Work {
             partitions: Partitions::default(),
             warnings: Vec::new(),
             root: HostPath::new("/"),
+            windows: Vec::new(),
         })
     }
 
@@ -148,6 +154,7 @@ impl Work {
             let mut look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
             gather::partitions(&look.found.inventory, &mut self.partitions);
             self.ring.take_inside(std::mem::take(&mut look.keys));
+            gather::remember_windows(&mut look, &self.windows);
             self.anchor(&look);
             self.choose_root(&look, live)?;
             match self.next(&look, access) {
@@ -329,6 +336,7 @@ impl Work {
             let state = match self.apply(op.clone(), live, ui) {
                 Ok(()) => {
                     writable &= !is_root || !is_read_only(&self.root);
+                    self.look_for_windows(&mount, look);
                     MountState::Mounted { read_only }
                 }
                 Err(error @ ExecError::Interrupted(_)) => return Err(error.into()),
@@ -372,6 +380,21 @@ impl Work {
                 self.apply(op.clone(), live, ui)
                     .map_err(|error| self.failed(&op, error).into())
             }
+        }
+    }
+
+    /// Windows that shut down fast is hibernated, and its volume not marked as dirty.
+    fn look_for_windows(&mut self, mount: &plan::Mount, look: &Look) {
+        let Some(index) = mount.volume.filter(|_| mount.fs_type == "ntfs") else {
+            return;
+        };
+        let file = mount.mount.point().join("hiberfil.sys");
+        let root = self.parts.root();
+        let mut begins = [0; HIBERNATED.len()];
+        let read = root.and_then(|tree| tree.open(&file).ok()?.read_at(&mut begins, 0).ok());
+        if read.is_some() && begins.eq_ignore_ascii_case(HIBERNATED) {
+            let uuid = &look.found.inventory.volumes[index].superblock.uuid;
+            self.windows.push(uuid.clone());
         }
     }
 
@@ -454,6 +477,7 @@ impl Work {
             };
         again.typed.clone_from(&self.typed);
         again.ring = std::mem::take(&mut self.ring);
+        again.windows = std::mem::take(&mut self.windows);
         let closed = self.close(live, ui);
         if closed.incomplete {
             let what = format!("cannot close {} to open it read-write", again.typed);

@@ -78,7 +78,7 @@ fn offer(session: &Session<'_>, looked: Option<&Looked>) -> (Vec<Deed>, Menu) {
             Deed::Report,
             Entry::new(
                 "report",
-                "the doctor report: all of it",
+                "the doctor's report",
                 format!("newroot doctor{target}"),
             ),
         ),

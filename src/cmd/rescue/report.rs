@@ -1,13 +1,11 @@
 //! What is wrong with the target, by the doctor's rules: a quick look for the head of the menu,
 //! the whole of it when it is asked for.
 
-use std::time::Instant;
+use std::io;
 
 use super::Session;
 use crate::cmd::doctor::{self, Diagnosis};
-use crate::doctor::{Report, Severity};
-use crate::probe::health::disks;
-use crate::root::InRoot;
+use crate::doctor::Severity;
 
 /// So many errors are named in the head.
 const NAMED: usize = 3;
@@ -22,10 +20,10 @@ pub(super) struct Looked {
 }
 
 impl Session<'_> {
-    /// Without programs and packages: it takes no time that a person would notice. `None` for
-    /// what is no installed system.
+    /// Without programs and packages, of which a slow disk has many. `None` for what is no
+    /// installed system.
     pub(super) fn look(&self) -> Option<Looked> {
-        let report = self.examine(true)?;
+        let report = self.diagnose(true).ok()??.report;
         let errors = report.findings.iter();
         let errors = errors.filter(|finding| finding.severity == Severity::Error);
         Some(Looked {
@@ -40,26 +38,23 @@ impl Session<'_> {
 
     /// Shows everything.
     pub(super) fn report(&self) -> anyhow::Result<()> {
-        let begin = Instant::now();
-        let Some((system, report)) = self.opened.system.clone().zip(self.examine(false)) else {
-            self.ui.note("nothing in it speaks for an installed system");
+        let Some(diagnosis) = self.diagnose(false)? else {
+            self.ui.note("nothing speaks for an installed system in it");
             return Ok(());
         };
-        let diagnosis = Diagnosis {
-            system,
-            inventory: self.opened.inventory.clone(),
-            report,
-            seconds: begin.elapsed().as_secs_f64(),
-            quick: false,
-        };
-        doctor::show(&diagnosis, self.args.target.as_deref(), &self.ui)
+        let target = self.args.target.as_deref();
+        for line in doctor::text(&diagnosis, target, &self.ui).lines() {
+            self.ui.note(line);
+        }
+        Ok(())
     }
 
-    fn examine(&self, quick: bool) -> Option<Report> {
-        let system = self.opened.system.as_ref()?;
-        let tree = InRoot::open(&self.opened.root).ok()?;
-        let disks = disks::of_directory(&self.opened.root);
-        let inventory = &self.opened.inventory;
-        Some(doctor::examine(&tree, system, inventory, &disks, quick))
+    fn diagnose(&self, quick: bool) -> io::Result<Option<Diagnosis>> {
+        let opened = &self.opened;
+        opened
+            .system
+            .as_ref()
+            .map(|system| doctor::of_mounted(system, &opened.inventory, &opened.root, quick))
+            .transpose()
     }
 }

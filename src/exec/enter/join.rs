@@ -13,7 +13,8 @@ use crate::sys::{self, SysError, SysResult};
 /// The init of a session, held.
 #[derive(Debug)]
 pub struct Target {
-    init: OwnedFd,
+    /// In the order in which they are joined: the user namespace gives the right to the others.
+    namespaces: Vec<OwnedFd>,
     root: OwnedFd,
     other_user: bool,
 }
@@ -25,7 +26,6 @@ impl Target {
     /// # Errors
     /// ESRCH when it is gone, EACCES when it is another user's.
     pub fn open(init: Process) -> SysResult<Self> {
-        let pidfd = sys::process::open_pidfd(init.pid)?;
         let path = format!("/proc/{}/root", init.pid);
         let root = sys::fs::open_directory_path(CWD, Path::new(&path))
             .map_err(|error| SysError::from_io("openat", format_args!("{path:?}"), &error))?;
@@ -36,16 +36,22 @@ impl Target {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         // Joining one's own user namespace is refused (EINVAL).
         let other_user = inode(init.pid, "user")? != inode(own, "user")?;
+        let kinds = ["user", "pid", "mnt"]
+            .into_iter()
+            .skip(usize::from(!other_user));
+        let namespaces = kinds
+            .map(|kind| open_namespace(init.pid, kind))
+            .collect::<SysResult<_>>()?;
         // Looked at last: what was opened before was opened while it still lived.
         if !init.exists() {
             return Err(SysError::new(
-                "pidfd_open",
+                "openat",
                 format_args!("{}: another process by now", init.pid),
                 Errno::SRCH,
             ));
         }
         Ok(Self {
-            init: pidfd,
+            namespaces,
             root,
             other_user,
         })
@@ -64,9 +70,17 @@ impl Target {
     }
 
     pub(super) fn join(&self) -> SysResult<()> {
-        sys::ns::join(&self.init, self.other_user)?;
+        for namespace in &self.namespaces {
+            sys::ns::join(namespace)?;
+        }
         // The namespace's own `/` is below what a chroot left there.
         sys::ns::change_directory(&self.root)?;
         sys::ns::change_root_here()
     }
+}
+
+fn open_namespace(pid: i32, kind: &str) -> SysResult<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/{kind}");
+    sys::fs::open_to_read(CWD, Path::new(&path))
+        .map_err(|error| SysError::from_io("openat", format_args!("{path:?}"), &error))
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Storage, recorded, settle};
+use super::{Storage, recorded, settle, stack};
 use crate::exec::{ExecError, luks};
 use crate::plan::StorageOp;
 use crate::plan::storage::{Group, selection};
@@ -79,12 +79,14 @@ pub(super) fn deactivate_group(item: &Item) -> Result<bool, ToolError> {
         read_only: false,
     };
     if before.is_empty() && vgchange(&["-an".to_string()], &group).is_ok() && ours().is_empty() {
+        stack::tidy_nodes()?;
         return Ok(true);
     }
     // LVM may not be able to read the group any more; device-mapper still knows its volumes.
     for volume in ours() {
         run_well(&Tool::new("dmsetup", "dmsetup").args(["remove", "--retry", &volume]))?;
     }
+    stack::tidy_nodes()?;
     Ok(true)
 }
 

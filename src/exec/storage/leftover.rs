@@ -2,14 +2,22 @@
 
 use std::path::Path;
 
-use super::{arrays, groups, mounts, settle, verify};
+use super::{arrays, groups, mounts, settle, stack, verify};
 use crate::exec::ExecError;
 use crate::exec::sessions::Fate;
 use crate::session::{Item, State};
-use crate::sys::{self, loopdev};
+use crate::sys::loopdev;
 
 /// Undoes one item.
 pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
+    if state == State::Planned {
+        let word = match item {
+            Item::Array { name, .. } => format!("/dev/md/{name}"),
+            Item::Group { uuid, .. } => format!("vg_uuid={uuid}"),
+            _ => String::new(),
+        };
+        stack::wait_for_tools(&word);
+    }
     settle();
     match item {
         Item::Loop { device, file, .. } => let_go(device, file),
@@ -35,10 +43,9 @@ pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
 /// An AUTOCLEAR device goes by itself; one that is there all the same has a user.
 fn let_go(device: &Path, file: &Path) -> Fate {
     // Its number may be somebody else's by now: only on this very file it is ours.
-    let behind = sys::fs::stat_at(rustix::fs::CWD, file).ok();
-    let behind = behind.map(|meta| (meta.id.device, meta.id.inode));
-    let bound = || !device.as_os_str().is_empty() && loopdev::backing(device) == behind;
-    if behind.is_none() || verify::wait_until(|| !bound()) {
+    let bound =
+        || !device.as_os_str().is_empty() && loopdev::is_bound_to(device, file).unwrap_or(false);
+    if verify::wait_until(|| !bound()) {
         return Fate::Nothing;
     }
     let holders = verify::holders(&[], Some(device));

@@ -13,8 +13,7 @@ mod stack;
 mod verify;
 
 pub(super) use leftover::undo;
-pub(super) use stack::take_off;
-pub(super) use verify::has_udev;
+pub(super) use stack::{take_off, tidy_nodes, wait_for_tools};
 pub use verify::{mount_points, settle};
 
 use super::luks::{self, Key, LuksError, Unlocked};

@@ -3,8 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::arrays::mdadm;
+use super::verify;
 use crate::exec::luks::name_of;
 use crate::tool::{Tool, ToolError, run_well};
 
@@ -17,6 +19,47 @@ const DEEPEST: usize = 8;
 /// It is in use.
 pub(in crate::exec) fn take_off(device: &str) -> Result<(), ToolError> {
     take_off_to(device, 0)
+}
+
+/// Without udev, device-mapper's nodes are made and removed by whoever changes something, and a
+/// program that takes udev for granted leaves them.
+pub(in crate::exec) fn tidy_nodes() -> Result<(), ToolError> {
+    if verify::has_udev() {
+        return Ok(());
+    }
+    run_well(&Tool::new("dmsetup", "dmsetup").args(["mknodes"])).map(|_| ())
+}
+
+/// How long a tool that was started by a process which died meanwhile is waited for: the key
+/// derivation of LUKS takes its time.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// Waits until no process has `word` in its command line: a tool goes on when newroot is killed,
+/// and what it does is not done before it ends.
+pub(in crate::exec) fn wait_for_tools(word: &str) {
+    let until = Instant::now() + ENDING;
+    while Instant::now() < until && tool_runs(word) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn tool_runs(word: &str) -> bool {
+    let own = std::process::id().to_string();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter(|process| process.file_name().to_string_lossy() != own)
+        .any(|process| {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let mut words = line.split(|byte| *byte == 0);
+            let program = words
+                .next()
+                .unwrap_or_default()
+                .rsplit(|byte| *byte == b'/')
+                .next();
+            let ours: [&[u8]; 3] = [b"cryptsetup", b"lvm", b"mdadm"];
+            program.is_some_and(|program| ours.contains(&program))
+                && words.any(|found| found == word.as_bytes())
+        })
 }
 
 fn take_off_to(device: &str, depth: usize) -> Result<(), ToolError> {

@@ -46,17 +46,20 @@ fn wanted(path: &str, kind: EntryKind, target: Option<&str>) -> (RootPath, Wante
     (RootPath::new(path), wanted)
 }
 
+fn planned_newroot() -> (Source, u64) {
+    let source = Source {
+        path: RootPath::new("/proc/self/exe"),
+        shown: HostPath::new("/usr/bin/newroot"),
+    };
+    (source, 8)
+}
+
 fn planned(tools: Vec<Tool>, files: Vec<(RootPath, Wanted)>) -> LentPlan {
     let facts = Facts {
         tools,
         files: files.into_iter().collect(),
-        newroot: (
-            Source {
-                path: RootPath::new("/proc/self/exe"),
-                shown: HostPath::new("/usr/bin/newroot"),
-            },
-            8,
-        ),
+        newroot: planned_newroot(),
+        edited: BTreeMap::new(),
     };
     let choices = Choices {
         base: HostPath::new("/nowhere"),
@@ -97,7 +100,7 @@ fn libraries_of_the_tool_come_first_then_those_of_the_others() {
         tool("b", "/usr/bin/b", loader(&["/usr/lib/b"], true)),
         tool("a", "/bin/other", Start::Static),
     ];
-    let table = table(&tools);
+    let table = table(&tools, &BTreeMap::new());
     let path = |index: usize| table.starts[index].library_path.clone();
     let at = "/run/newroot/lent/root/usr/lib";
     assert_eq!(path(0), format!("{at}/x:{at}/b"));
@@ -183,4 +186,55 @@ fn a_root_that_lends_no_shell_offers_none() {
     let offer = planned(Vec::new(), Vec::new()).offer;
     assert!(offer.shell.is_empty());
     assert!(!offer.environment.iter().any(|(name, _)| name == "SHELL"));
+}
+
+#[test]
+fn what_would_lead_into_the_root_is_lent_changed_and_as_it_is() {
+    let real = RootPath::new("/usr/lib/x/libc-2.36.so");
+    let name = RootPath::new("/usr/lib/x/libc.so.6");
+    let program = RootPath::new("/usr/bin/tar");
+    let edited = BTreeMap::from([
+        (real.clone(), BTreeSet::from([name])),
+        (program.clone(), BTreeSet::from([program])),
+    ]);
+    let tools = [
+        tool(
+            "ls",
+            "/usr/bin/ls",
+            loader(&["/usr/lib/x", "/usr/lib/y"], true),
+        ),
+        tool(
+            "tar",
+            "/usr/bin/tar",
+            loader(&["/usr/lib/x", "/usr/lib/y"], true),
+        ),
+    ];
+    let table = table(&tools, &edited);
+    let at = "/run/newroot/lent";
+    assert_eq!(
+        table.starts[0].library_path,
+        format!("{at}/edited/usr/lib/x:{at}/root/usr/lib/x:{at}/root/usr/lib/y")
+    );
+    let of = |name: &str| match &table.tools[name] {
+        LentTool::Dynamic { program, .. } => program.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of("ls"), format!("{at}/root/usr/bin/ls"));
+    assert_eq!(of("tar"), format!("{at}/edited/usr/bin/tar"));
+    let facts = Facts {
+        edited,
+        tools: tools.into(),
+        files: BTreeMap::new(),
+        newroot: planned_newroot(),
+    };
+    let ops = super::edited(&facts);
+    let links: Vec<_> = ops
+        .iter()
+        .filter_map(|op| match op {
+            FileOp::Symlink { path, target } => Some((path.to_string(), target.clone())),
+            _ => None,
+        })
+        .collect();
+    let target = PathBuf::from("../../../../edited/usr/lib/x/libc-2.36.so");
+    assert_eq!(links, [("/edited/usr/lib/x/libc.so.6".to_owned(), target)]);
 }

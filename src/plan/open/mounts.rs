@@ -133,8 +133,9 @@ fn root(
         let path = device_of(&facts.inventory.volumes[*at]);
         words.push(format!("device={}", path.display()));
     }
+    // `ro` for the root is how the system runs, not what whoever repairs it asks for.
+    words.retain(|word| word != "ro");
     let translated = options::translate(&volume.superblock.kind, &words, choices.write);
-    // The kernel mounts / read-only at boot and fstab's `ro` is for good: so it is here.
     let write = choices.write;
     mounts.list.push(filesystem(
         facts,

@@ -235,7 +235,7 @@ fn dots_in_a_mount_point_stay_inside() {
 
 #[test]
 fn what_makes_writing_dangerous_has_a_flag_of_its_own() {
-    let table = "UUID=r / ext4\nUUID=n /win ntfs\n";
+    let table = "UUID=r / ext4 ro\nUUID=n /win ntfs\n";
     let volumes = vec![volume("sda2", "ext4", "r"), volume("sda5", "ntfs", "n")];
     let mut case = Case::new(volumes, table, "");
     case.choices.write = true;

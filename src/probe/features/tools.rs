@@ -221,7 +221,7 @@ fn rows() -> Vec<Row> {
         (
             "qemu-aarch64-static",
             &["qemu-aarch64", "qemu-x86_64-static", "qemu-x86_64"],
-            "targets of other machines can be read, not entered",
+            "targets of other machines can only be read",
             [
                 "qemu-user-static binfmt-support",
                 "qemu-user-static",

@@ -67,6 +67,20 @@ fn status_file() {
     let killed = status(&["sh", "-c", "kill -9 $$"], 137);
     assert_eq!(killed["signaled"], 9);
     assert_eq!(killed["by"], "command");
+    // What did not start: the same file says why.
+    let failed = status(&["no-such-program"], 127);
+    assert_eq!(failed["exit"], 127);
+    let why = failed["failed"].as_str().unwrap();
+    assert!(why.contains("no-such-program"), "{why}");
+    enter(&["--status", "/mnt/status", "/mnt/none"])
+        .run()
+        .code(125);
+    assert_eq!(read()["exit"], 125);
+    std::fs::remove_file("/mnt/status").unwrap();
+    enter(&["-n", "--status", "/mnt/status", "/mnt/none"])
+        .run()
+        .code(125);
+    assert!(!std::path::Path::new("/mnt/status").exists());
     // The same number, but it was newroot that was told to end it.
     let script = "trap 'exit 143' TERM; echo ready; while :; do sleep 0.1; done";
     let mut child = started(&["--status", "/mnt/status", "/mnt/r", "sh", "-c", script]);

@@ -178,9 +178,10 @@ fn killed(vm: &mut Vm, id: &str) -> Result<()> {
     for tenths in [3, 6, 9, 12, 16, 20, 26, 34] {
         let (whole, part) = (tenths / 10, tenths % 10);
         vm.ok(&format!(
-            "newroot mount {id} --key-file /tmp/key >/dev/null 2>&1 & pid=$!
-             sleep {whole}.{part}; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
-             sleep 1; newroot cleanup || exit 9; newroot umount /mnt 2>/dev/null; true"
+            // A shell of its own: this one would tell of the job that was killed.
+            "sh -c 'newroot mount {id} --key-file /tmp/key >/dev/null 2>&1 & pid=$!
+             sleep {whole}.{part}; kill -9 $pid; wait $pid' 2>/dev/null
+             newroot cleanup || exit 9; newroot umount /mnt 2>/dev/null; sleep 1"
         ))?;
         vm.same_as(&before)?;
     }
