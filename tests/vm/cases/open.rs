@@ -109,7 +109,8 @@ fn luks(vm: &mut Vm, [luks, data]: [&str; 2]) -> Result<()> {
 /dev/mapper/home_crypt /home ext4 defaults 0 2\" \"root_crypt UUID=$(uuid {luks}) none luks
 home_crypt UUID=$(uuid {data}) /etc/key luks\"
          mount /dev/inner/root /mnt; printf other >/mnt/etc/key; umount /mnt
-         vgchange -q -a n inner; cryptsetup close vault; sync; newroot ps)"
+         vgchange -q -a n inner; cryptsetup close vault; sync; newroot ps)
+         command -v udevadm >/dev/null && udevadm settle; true"
     ))?;
     let uuid = vm.ok(&format!("blkid -p -s UUID -o value {luks}"))?;
     let id = format!("luks-{}", &uuid.trim()[..4]);
