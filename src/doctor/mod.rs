@@ -1,7 +1,7 @@
 //! What is wrong with a system: facts in, findings out. Pure: nothing is read here.
 //!
 //! One file a kind of trouble; each looks at the facts on its own. What one cause explains of
-//! another's findings is taken out in [`fold`], so that a system whose libc is gone has one
+//! another's findings is taken out in `fold`, so that a system whose libc is gone has one
 //! finding and not 2,412. [`fixes`] holds the commands that repair, by family.
 
 mod accounts;
