@@ -28,7 +28,6 @@ use crate::session::{Live, Log, New};
 use crate::sys;
 use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::{Ui, shell_quote};
-use report::Count;
 use warnings::Warning;
 
 /// A rescue from its beginning to its end.
@@ -43,8 +42,6 @@ struct Session<'a> {
     /// A yes was given: the target may be written.
     writable: bool,
     warnings: Vec<Warning>,
-    /// What the doctor found at a quick look, for the menu.
-    count: Option<Count>,
     /// A shell of the target can start.
     has_shell: bool,
 }
@@ -142,7 +139,6 @@ impl<'a> Session<'a> {
             log,
             writable: false,
             warnings,
-            count: None,
             has_shell,
         };
         session.log.say(&format!(

@@ -2,72 +2,8 @@
 //!
 //! Kept as data: `doctor` shows them, `repair` runs the same ones.
 
+use super::Family;
 use crate::model::shell_word;
-use crate::probe::osrelease::OsRelease;
-
-/// Distributions that are repaired by the same commands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Debian, Ubuntu and their children.
-    Debian,
-    /// Fedora, RHEL and their rebuilds.
-    Fedora,
-    /// Arch and its children.
-    Arch,
-    /// openSUSE, SLES.
-    Suse,
-    /// Alpine.
-    Alpine,
-    /// Gentoo.
-    Gentoo,
-    /// NixOS.
-    NixOs,
-    /// Void.
-    Void,
-    /// Anything else.
-    Other,
-}
-
-impl Family {
-    /// By `ID`, then by `ID_LIKE`.
-    #[must_use]
-    pub fn of(os: &OsRelease) -> Self {
-        let table: [(Self, &[&str]); 8] = [
-            (Self::NixOs, &["nixos"]),
-            (
-                Self::Suse,
-                &[
-                    "opensuse",
-                    "suse",
-                    "sles",
-                    "opensuse-tumbleweed",
-                    "opensuse-leap",
-                ],
-            ),
-            (
-                Self::Fedora,
-                &[
-                    "fedora",
-                    "rhel",
-                    "centos",
-                    "rocky",
-                    "almalinux",
-                    "ol",
-                    "amzn",
-                ],
-            ),
-            (Self::Debian, &["debian", "ubuntu"]),
-            (Self::Arch, &["arch", "archlinux", "archarm", "manjaro"]),
-            (Self::Alpine, &["alpine", "postmarketos"]),
-            (Self::Gentoo, &["gentoo"]),
-            (Self::Void, &["void"]),
-        ];
-        table
-            .iter()
-            .find(|(_, ids)| ids.iter().any(|id| os.is_like(id)))
-            .map_or(Self::Other, |(family, _)| *family)
-    }
-}
 
 /// Where a command is to be typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -440,56 +376,4 @@ pub fn space(family: Family, mount_point: &str) -> Fix {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn os(id: &str, like: &[&str]) -> OsRelease {
-        OsRelease {
-            id: id.into(),
-            like: like.iter().map(ToString::to_string).collect(),
-            ..OsRelease::default()
-        }
-    }
-
-    #[test]
-    fn families_are_known_by_id_and_by_likeness() {
-        let table = [
-            (os("debian", &[]), Family::Debian),
-            (os("ubuntu", &["debian"]), Family::Debian),
-            (os("rocky", &["rhel", "centos", "fedora"]), Family::Fedora),
-            (
-                os("opensuse-tumbleweed", &["opensuse", "suse"]),
-                Family::Suse,
-            ),
-            (os("endeavouros", &["arch"]), Family::Arch),
-            (os("alpine", &[]), Family::Alpine),
-            (os("slackware", &[]), Family::Other),
-        ];
-        for (os, family) in table {
-            assert_eq!(Family::of(&os), family, "{os:?}");
-        }
-    }
-
-    #[test]
-    fn names_from_disk_are_quoted() {
-        let fix = initramfs(Family::Debian, "6.1;reboot");
-        assert_eq!(fix.commands[0].line, "update-initramfs -c -k '6.1;reboot'");
-    }
-
-    #[test]
-    fn fedora_never_gets_grub2_install_on_uefi() {
-        let fix = grub_uefi(Family::Fedora, "fedora", "/boot/efi");
-        assert!(
-            fix.commands
-                .iter()
-                .all(|it| !it.line.contains("grub2-install"))
-        );
-    }
-
-    #[test]
-    fn btrfs_is_never_repaired_unasked() {
-        for command in fsck("btrfs").commands {
-            assert!(!command.line.contains("--repair"));
-        }
-    }
-}
+mod tests;

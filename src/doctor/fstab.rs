@@ -53,7 +53,8 @@ const TYPES: &[&str] = &[
 ];
 /// So many bad lines are shown.
 const SHOWN: usize = 4;
-const SCREEN: &str = "You are in emergency mode. After logging in, type \"journalctl -xb\"";
+pub(super) const SCREEN: &str =
+    "You are in emergency mode. After logging in, type \"journalctl -xb\"";
 
 fn repair(text: impl Into<String>) -> Fix {
     Fix::task(Task::Fstab)
@@ -405,83 +406,4 @@ fn root(facts: &Facts<'_>) -> Option<Finding> {
                 .or("write what it prints into /etc/fstab"),
         ),
     )
-}
-
-/// crypttab against the devices and against fstab.
-pub(super) fn crypttab(facts: &Facts<'_>) -> Vec<Finding> {
-    let own = &facts.system.facts;
-    let mut found = Vec::new();
-    for entry in &own.crypttab {
-        let has = |word: &str| entry.options.iter().any(|option| option == word);
-        let optional = has("nofail") || has("noauto");
-        let there = match entry.uuid() {
-            Some(uuid) if facts.disks.known => facts
-                .inventory
-                .volumes
-                .iter()
-                .any(|volume| volume.superblock.uuid.eq_ignore_ascii_case(uuid)),
-            _ => true,
-        };
-        if !there {
-            let severity = if optional {
-                Severity::Note
-            } else {
-                Severity::Error
-            };
-            found.push(
-                Finding::new(severity, Kind::Crypttab, format!("the encrypted device of {} is not there. What is mounted from it is missing.", entry.name))
-                    .seen(format!("/etc/crypttab:{} wants {}", entry.line, entry.device))
-                    .screen("A start job is running for Cryptography Setup; or: cryptsetup: Waiting for encrypted source device")
-                    .fix(Fix::task(Task::Fstab).inside("editor /etc/crypttab").or("plug the disk in; or correct its UUID (blkid shows it), then build the initramfs anew")),
-            );
-        }
-    }
-    // A name that fstab wants and crypttab gives to nobody.
-    for entry in own
-        .fstab
-        .entries
-        .iter()
-        .filter(|entry| !entry.is_optional())
-    {
-        let Spec::Device(path) = &entry.spec else {
-            continue;
-        };
-        let Some(name) = path
-            .to_str()
-            .and_then(|path| path.strip_prefix("/dev/mapper/"))
-        else {
-            continue;
-        };
-        let looks_encrypted =
-            name.ends_with("_crypt") || name.starts_with("luks-") || name.starts_with("crypt");
-        let known = own.crypttab.iter().any(|it| it.name == name);
-        let logical =
-            crate::probe::inventory::split_mapper(name).is_some() && !name.starts_with("luks-");
-        let open = facts.disks.known
-            && facts
-                .system
-                .wants
-                .iter()
-                .any(|want| want.line == entry.line && matches!(want.found, Found::Here(_)));
-        let by_kernel = facts
-            .health
-            .boot
-            .configs
-            .iter()
-            .flat_map(|it| &it.entries)
-            .any(|it| {
-                it.options.contains(name)
-                    || it.options.contains("rd.luks")
-                    || it.options.contains("cryptdevice=")
-            });
-        if looks_encrypted && !known && !logical && !open && !by_kernel {
-            found.push(
-                Finding::error(Kind::Crypttab, format!("fstab wants /dev/mapper/{name}, and crypttab opens nothing of that name. Boot stops in emergency mode."))
-                    .seen(format!("/etc/fstab:{}; no line of /etc/crypttab begins with {name}", entry.line))
-                    .screen(SCREEN)
-                    .fix(Fix::task(Task::Fstab).inside("editor /etc/crypttab").or("give the encrypted device that name, then build the initramfs anew")),
-            );
-        }
-    }
-    found
 }

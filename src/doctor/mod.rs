@@ -1,12 +1,15 @@
 //! What is wrong with a system: facts in, findings out. Pure: nothing is read here.
 //!
 //! One file a kind of trouble; each looks at the facts on its own. What one cause explains of
-//! another's findings is taken out in [`fold`], so that a system whose libc is gone has one
+//! another's findings is taken out in `fold`, so that a system whose libc is gone has one
 //! finding and not 2,412. [`fixes`] holds the commands that repair, by family.
 
 mod accounts;
 mod boot;
+mod crypttab;
+mod family;
 mod finding;
+mod firmware;
 pub mod fixes;
 mod fold;
 mod fstab;
@@ -19,8 +22,9 @@ mod programs;
 mod state;
 mod volumes;
 
+pub use family::Family;
 pub use finding::{Finding, Kind, Severity};
-pub use fixes::{Family, Fix, Task};
+pub use fixes::{Fix, Task};
 
 use crate::probe::health::Health;
 use crate::probe::health::disks::Disks;
@@ -95,14 +99,15 @@ impl Report {
 /// Judges.
 #[must_use]
 pub fn examine(facts: &Facts<'_>) -> Report {
-    let rules: [fn(&Facts<'_>) -> Vec<Finding>; 12] = [
+    let rules: [fn(&Facts<'_>) -> Vec<Finding>; 13] = [
         layout::find,
         programs::find,
         packages::find,
         boot::find,
         loaders::find,
+        firmware::find,
         fstab::find,
-        fstab::crypttab,
+        crypttab::find,
         accounts::find,
         permissions::find,
         volumes::find,

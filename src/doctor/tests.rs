@@ -5,7 +5,8 @@ use super::{Finding, Fix, Kind, Severity};
 
 fn about(kind: Kind, package: &str, files: &[&str]) -> Finding {
     let package = (!package.is_empty()).then_some(package);
-    let finding = Finding::error(kind, kind.word()).package(package);
+    let what = format!("{}: {}", kind.word(), files.join(" "));
+    let finding = Finding::error(kind, what).package(package);
     files
         .iter()
         .fold(finding, |finding, file| finding.file(file))

@@ -1,4 +1,4 @@
-//! The loop of design rule 1: look, ask [`plan::open::next`], do it, look again; over one undo
+//! The loop of design rule 1: look, ask [`next`](crate::plan::open::next), do it, look again; over one undo
 //! stack.
 
 use std::ffi::OsStr;

@@ -1,5 +1,6 @@
 //! The guided menu (screens.md, screen 3). Entries whose verb does not exist are not shown.
 
+use super::report::Looked;
 use super::{End, Session, reboot, screen};
 use crate::exec::enter::{Outcome, Wish};
 use crate::ui::menu::{Entry, Menu, Picked};
@@ -17,9 +18,9 @@ enum Deed {
 
 /// Shows the menu until it is left.
 pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<End> {
-    session.count = session.count();
+    let mut looked = session.look();
     loop {
-        let (deeds, menu) = offer(session);
+        let (deeds, menu) = offer(session, looked.as_ref());
         let picked = session.ui.choose(&menu, None)?;
         let index = match picked {
             Picked::Entry(index) => index,
@@ -41,11 +42,14 @@ pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<End> {
                 let _status = session.ui.failure(&error);
             }
         }
+        if *deed != Deed::Report && session.writable {
+            looked = session.look();
+        }
         session.ui.note("");
     }
 }
 
-fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
+fn offer(session: &Session<'_>, looked: Option<&Looked>) -> (Vec<Deed>, Menu) {
     let name = &session.opened.name;
     let shell = if session.writable {
         format!("root shell inside {name}")
@@ -101,7 +105,7 @@ fn offer(session: &Session<'_>) -> (Vec<Deed>, Menu) {
         .filter(|(deed, _)| *deed != Deed::Lent || offers_lent(session));
     let (deeds, entries) = list.unzip();
     let menu = Menu {
-        head: screen::head(session),
+        head: screen::head(session, looked),
         entries,
         foot: vec![format!("Without this menu: {}", session.typed("-- bash"))],
     };

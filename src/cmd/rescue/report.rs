@@ -1,4 +1,5 @@
-//! What the doctor says of the target as it is mounted here, without entering it.
+//! What is wrong with the target, by the doctor's rules: a quick look for the head of the menu,
+//! the whole of it when it is asked for.
 
 use std::io;
 
@@ -6,15 +7,36 @@ use super::Session;
 use crate::cmd::doctor::{self, Diagnosis};
 use crate::doctor::Severity;
 
-/// How many findings of each kind the menu's head names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Count {
+/// So many errors are named in the head.
+const NAMED: usize = 3;
+
+/// What a quick look found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Looked {
     pub(super) errors: usize,
     pub(super) warnings: usize,
+    /// The first errors, in a sentence each.
+    pub(super) first: Vec<String>,
 }
 
 impl Session<'_> {
-    /// The whole report.
+    /// Without programs and packages, of which a slow disk has many. `None` for what is no
+    /// installed system.
+    pub(super) fn look(&self) -> Option<Looked> {
+        let report = self.diagnose(true).ok()??.report;
+        let errors = report.findings.iter();
+        let errors = errors.filter(|finding| finding.severity == Severity::Error);
+        Some(Looked {
+            errors: report.count(Severity::Error),
+            warnings: report.count(Severity::Warning),
+            first: errors
+                .take(NAMED)
+                .map(|finding| finding.what.clone())
+                .collect(),
+        })
+    }
+
+    /// Shows everything.
     pub(super) fn report(&self) -> anyhow::Result<()> {
         let Some(diagnosis) = self.diagnose(false)? else {
             self.ui.note("nothing speaks for an installed system in it");
@@ -25,15 +47,6 @@ impl Session<'_> {
             self.ui.note(line);
         }
         Ok(())
-    }
-
-    /// The findings in numbers; programs are left to the report, a slow disk has many.
-    pub(super) fn count(&self) -> Option<Count> {
-        let diagnosis = self.diagnose(true).ok()??;
-        Some(Count {
-            errors: diagnosis.report.count(Severity::Error),
-            warnings: diagnosis.report.count(Severity::Warning),
-        })
     }
 
     fn diagnose(&self, quick: bool) -> io::Result<Option<Diagnosis>> {

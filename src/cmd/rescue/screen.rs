@@ -2,7 +2,7 @@
 //! Everything that comes from a disk is escaped here.
 
 use super::Session;
-use super::report::Count;
+use super::report::Looked;
 use super::warnings::Warning;
 use crate::cmd::open::{MountState, OpenMount, Opened};
 use crate::probe::network;
@@ -13,33 +13,39 @@ use crate::ui::escape_bytes;
 const WIDTH: usize = 78;
 
 /// The whole head.
-pub(super) fn head(session: &Session<'_>) -> Vec<String> {
+pub(super) fn head(session: &Session<'_>, looked: Option<&Looked>) -> Vec<String> {
     let opened = &session.opened;
     let mut lines = vec![title(opened, session.writable)];
     lines.extend(mounts(&opened.mounts));
-    let count = findings(session.count);
+    let count = counted(looked, session.warnings.len());
     let network = network::default_interface(&Host);
     lines.push(format!(
         "{count}. Network: {}. Log: {}",
         safe(network.as_deref().unwrap_or("none")),
         session.log.path().display()
     ));
+    for error in looked.iter().flat_map(|looked| &looked.first) {
+        lines.extend(wrapped("ERROR ", &safe(error)));
+    }
     lines.extend(warnings(&opened.mounts, &session.warnings));
     lines
 }
 
-/// "2 errors, 1 warning"
-fn findings(count: Option<Count>) -> String {
-    let Some(Count { errors, warnings }) = count else {
-        return String::from("Not judged");
+/// "2 errors, 1 warning": of the doctor's quick look, and what is in the way.
+fn counted(looked: Option<&Looked>, in_the_way: usize) -> String {
+    let count = |number: usize, what: &str| {
+        let end = if number == 1 { "" } else { "s" };
+        format!("{number} {what}{end}")
     };
-    let words = |count: usize, word: &str| match count {
-        1 => format!("1 {word}"),
-        more => format!("{more} {word}s"),
-    };
+    let errors = looked.map_or(0, |looked| looked.errors);
+    let warnings = looked.map_or(0, |looked| looked.warnings) + in_the_way;
     match (errors, warnings) {
-        (0, 0) => String::from("Nothing found at a quick look"),
-        _ => format!("{}, {}", words(errors, "error"), words(warnings, "warning")),
+        (0, 0) => String::from("Nothing wrong at a quick look"),
+        (0, warnings) => count(warnings, "warning"),
+        (errors, 0) => count(errors, "error"),
+        (errors, warnings) => {
+            format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
+        }
     }
 }
 
@@ -154,6 +160,24 @@ mod tests {
                 "  /srv/\\x1b[2J  left out (noauto)",
             ]
         );
+    }
+
+    #[test]
+    fn errors_and_warnings_are_counted() {
+        let looked = |errors, warnings| Looked {
+            errors,
+            warnings,
+            first: Vec::new(),
+        };
+        for (looked, in_the_way, expected) in [
+            (None, 0, "Nothing wrong at a quick look"),
+            (None, 1, "1 warning"),
+            (Some(looked(0, 1)), 1, "2 warnings"),
+            (Some(looked(1, 0)), 0, "1 error"),
+            (Some(looked(2, 0)), 1, "2 errors, 1 warning"),
+        ] {
+            assert_eq!(counted(looked.as_ref(), in_the_way), expected);
+        }
     }
 
     #[test]

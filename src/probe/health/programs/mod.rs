@@ -5,7 +5,7 @@
 //! loads it who has its needs in memory already, so what it lacks on its own says nothing; only
 //! whether its file is whole is looked at. What programs need is followed wherever it leads.
 //!
-//! The work is done in forked workers ([`workers`]), each with an engine of its own; what they
+//! The work is done in forked workers (`workers`), each with an engine of its own; what they
 //! find is folded before it crosses the pipe, so that a root whose libc is gone costs no more
 //! than a healthy one.
 
