@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "root",
     ),
     ("git", &["git", "init", "/tmp/r"], "Initialized"),
+    ("lent", &["dpkg-query", "--version"], "dpkg-query"),
     ("locale", &["locale", "-a"], "C.utf8"),
     ("network-tools", &["ip", "-V"], "iproute2"),
     ("nss", &["getent", "passwd", "root"], "root:"),
