@@ -9,7 +9,7 @@ use crate::probe::inventory::Found;
 /// crypttab against the devices and against fstab.
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     let own = &facts.system.facts;
-    let mut found = Vec::new();
+    let mut found: Vec<Finding> = syntax(facts).into_iter().collect();
     for entry in &own.crypttab {
         let has = |word: &str| entry.options.iter().any(|option| option == word);
         let optional = has("nofail") || has("noauto");
@@ -83,4 +83,17 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// A line that is skipped opens nothing, and nobody is told.
+fn syntax(facts: &Facts<'_>) -> Option<Finding> {
+    let bad = &facts.health.state.crypttab;
+    let (line, _) = bad.first()?;
+    let what = format!("line {line} of crypttab is skipped. What it was meant to open is missing.");
+    let mut finding = Finding::error(Kind::Crypttab, what);
+    for (line, why) in bad.iter().take(4) {
+        finding = finding.seen(format!("/etc/crypttab:{line}: {why}"));
+    }
+    let fix = Fix::task(Task::Fstab).inside("editor /etc/crypttab");
+    Some(finding.fix(fix.or("a line is: name, device, key file or none, options")))
 }

@@ -77,6 +77,19 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
             .fix(fixes::packages(family)),
         );
     }
+    if state.halfway_count == 0 && !state.reinstall.is_empty() {
+        let names = list(state.reinstall.iter().cloned(), state.reinstall.len());
+        let first = state.reinstall.first().map_or("", String::as_str);
+        found.push(
+            Finding::error(
+                Kind::PackagesInterrupted,
+                "dpkg was interrupted, and wants packages to be installed again.",
+            )
+            .seen(format!("/var/lib/dpkg/status: reinst-required: {names}"))
+            .screen("E: The package needs to be reinstalled, but I can't find an archive for it.")
+            .fix(fixes::reinstall(family, first)),
+        );
+    }
     if let Some(lock) = &state.lock {
         found.push(
             Finding::warning(

@@ -24,8 +24,6 @@ pub struct PackageState {
     pub lock: Option<RootPath>,
     /// Packages that are installed.
     pub installed: usize,
-    /// A transaction that was not finished: the file that says so.
-    pub unfinished: Option<RootPath>,
     /// The hostname says which packages are damaged: entries of pacman's database without `desc`.
     pub damaged: Vec<String>,
 }

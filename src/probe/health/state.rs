@@ -51,6 +51,8 @@ pub struct StateFacts {
     pub preload: Vec<String>,
     /// Of these, the ones that are not there.
     pub preload_missing: Vec<String>,
+    /// Lines of /etc/crypttab that are skipped, from 1, and why.
+    pub crypttab: Vec<(usize, &'static str)>,
     /// When /usr/lib/os-release was written: the release is not older.
     pub built: i64,
 }
@@ -61,6 +63,7 @@ pub const UNFINISHED: &str = "unfinished";
 const BACKUPS: &str = "/var/backups/newroot";
 const LIMIT: usize = 64 << 10;
 const MOST: usize = 64;
+const MOST_LINES: usize = 1000;
 
 /// Reads all of it.
 #[must_use]
@@ -89,10 +92,39 @@ pub fn look(tree: &dyn Tree) -> StateFacts {
         unfinished: unfinished(tree),
         preload_missing: preload.iter().filter(missing).cloned().collect(),
         preload,
+        crypttab: root::read(tree, &RootPath::new("/etc/crypttab"), LIMIT)
+            .map_or_else(|_| Vec::new(), |text| crypttab(&text)),
         built: tree
             .stat(&RootPath::new("/usr/lib/os-release"))
             .map_or(0, |meta| meta.modified.0),
     }
+}
+
+/// What crypttab(5) does not allow: systemd and cryptsetup's scripts skip such a line.
+fn crypttab(text: &[u8]) -> Vec<(usize, &'static str)> {
+    let text = String::from_utf8_lossy(text);
+    let mut names: Vec<&str> = Vec::new();
+    let mut bad = Vec::new();
+    for (at, line) in text.lines().enumerate().take(MOST_LINES) {
+        let mut fields = line.split_whitespace();
+        let Some(name) = fields.next().filter(|name| !name.starts_with('#')) else {
+            continue;
+        };
+        let why = match fields.next() {
+            None => "it names no device",
+            Some(_) if name.contains('/') || matches!(name, "." | "..") => {
+                "the first field is no name"
+            }
+            Some(_) if names.contains(&name) => "an earlier line has this name",
+            Some(_) => {
+                names.push(name);
+                continue;
+            }
+        };
+        bad.push((at + 1, why));
+    }
+    bad.truncate(MOST);
+    bad
 }
 
 fn machine_id(tree: &dyn Tree) -> MachineId {
@@ -214,6 +246,23 @@ mod tests {
             assert_eq!(look(&tree).machine_id, wanted, "{text}");
         }
         assert_eq!(look(&Mem::new()).machine_id, MachineId::Absent);
+    }
+
+    #[test]
+    fn lines_of_crypttab_that_are_skipped() {
+        let table: [(&str, &[usize]); 7] = [
+            ("", &[]),
+            ("# only words\n\n", &[]),
+            ("a UUID=1 none luks\nb /dev/sda2\n", &[]),
+            ("a\n", &[1]),
+            ("/dev/mapper/a UUID=1\n.. UUID=2\n", &[1, 2]),
+            ("a UUID=1\na UUID=2\n", &[2]),
+            ("\0\u{fffd}\n x\n", &[1, 2]),
+        ];
+        for (text, lines) in table {
+            let found: Vec<usize> = crypttab(text.as_bytes()).iter().map(|it| it.0).collect();
+            assert_eq!(found, lines, "{text:?}");
+        }
     }
 
     #[test]

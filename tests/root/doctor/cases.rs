@@ -219,6 +219,11 @@ pub(super) const BOOT: &[Case] = &[
     ),
     ("fstab removed", "rm etc/fstab", "fstab-root"),
     (
+        "crypttab without a device",
+        "echo data_crypt >>etc/crypttab",
+        "crypttab",
+    ),
+    (
         "crypttab has no such name",
         "echo '/dev/mapper/data_crypt /data ext4 defaults 0 2' >>etc/fstab; mkdir data",
         "crypttab",
@@ -230,6 +235,11 @@ pub(super) const STATE: &[Case] = &[
     (
         "dpkg interrupted",
         "sed -i '/^Package: git$/,/^$/s/^Status: .*/Status: install ok half-configured/' var/lib/dpkg/status",
+        "packages-interrupted",
+    ),
+    (
+        "dpkg wants a package again",
+        "sed -i '/^Package: git$/,/^$/s/^Status: .*/Status: install reinstreq installed/' var/lib/dpkg/status",
         "packages-interrupted",
     ),
     (
