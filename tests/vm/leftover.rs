@@ -9,14 +9,15 @@ use crate::vm::Vm;
 /// Prints it, a thing a line, with nothing but a shell, `cat`, `cut`, `find` and `readlink`. No
 /// pipe where processes are listed: its own processes must be the same each time. /run/newroot
 /// itself may come (what is in it may not). What udev and LVM write down of devices that went they take
-/// away when it likes; its links in /dev count.
+/// away when it likes; its links in /dev count, but for those by diskseq: a number that the kernel
+/// gives anew whenever a loop device is used.
 const SCRIPT: &str = r#"
 cut -d" " -f4- /proc/self/mountinfo
 for file in /sys/block/loop*/loop/backing_file /sys/block/dm-*/dm/name /sys/block/md*/md/level; do
     [ -e "$file" ] && echo "block $file $(cat "$file")"
 done
 find /sys/fs/cgroup -type d
-find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/run/lvm/*" ! -path /run/systemd/transient ! -path /run/newroot
+find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/dev/disk/by-diskseq/*" ! -path "/run/lvm/*" ! -path /run/systemd/transient ! -path /run/newroot
 list=$(for process in /proc/[0-9]*; do
     program=$(readlink "$process/exe") && echo "process $program"
 done)
