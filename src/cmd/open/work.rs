@@ -363,7 +363,7 @@ impl Work {
                     MountState::Skipped("no empty directory is there for it".to_string())
                 }
                 Err(error) => {
-                    let why = error.to_string();
+                    let why = why_not(&error, &mount.fs_type);
                     self.warnings.push(format!("{}: {why}", mount.mount.shown));
                     MountState::Missing(why)
                 }
@@ -699,4 +699,16 @@ fn real(path: &std::path::Path) -> anyhow::Result<PathBuf> {
     // A file that cannot be read is told here, not by a loop device.
     loops::open(real.as_path())?;
     Ok(real.as_path().to_path_buf())
+}
+
+/// fsopen(2) of a type without a driver says ENODEV, and names no driver.
+fn why_not(error: &ExecError, fs_type: &str) -> String {
+    match error {
+        ExecError::Sys(error)
+            if error.call == "fsopen" && error.errno == rustix::io::Errno::NODEV =>
+        {
+            format!("this kernel has no {fs_type} driver (if it is a module: modprobe {fs_type})")
+        }
+        _ => error.to_string(),
+    }
 }

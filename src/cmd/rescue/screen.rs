@@ -101,7 +101,11 @@ pub(super) fn warnings(mounts: &[OpenMount], warnings: &[Warning]) -> Vec<String
         }
     }
     for mount in mounts {
-        if let MountState::Missing(why) = &mount.state {
+        // What the kernel refused is a warning of its own already.
+        let told = |why: &String| warnings.iter().any(|it| it.text.ends_with(why.as_str()));
+        if let MountState::Missing(why) = &mount.state
+            && !told(why)
+        {
             let text = format!("{} is not mounted: {}", mount.point, why);
             lines.extend(wrapped("WARN  ", &safe(&text)));
         }
