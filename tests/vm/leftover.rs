@@ -10,8 +10,9 @@ use crate::vm::Vm;
 /// pipe where processes are listed: its own processes must be the same each time. /run/newroot
 /// itself may come (what is in it may not). What udev and LVM write down of devices that went they take
 /// away when it likes; its links in /dev count, but for those by diskseq: a number that the kernel
-/// gives anew whenever a loop device is used.
+/// gives anew whenever a loop device is used. A case may have left `set -e` to the shell.
 const SCRIPT: &str = r#"
+set +e
 cut -d" " -f4- /proc/self/mountinfo
 for file in /sys/block/loop*/loop/backing_file /sys/block/dm-*/dm/name /sys/block/md*/md/level; do
     [ -e "$file" ] && echo "block $file $(cat "$file")"
