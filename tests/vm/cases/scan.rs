@@ -83,7 +83,7 @@ fn all(_bench: &Bench, vm: &mut Vm, [luks, lvm, md]: [&str; 3]) -> Result<()> {
         &[
             "logical",
             "mirrored",
-            "1 of 2 members here",
+            "1 of 2 members",
             "locked, LUKS2",
         ],
     )?;
