@@ -80,12 +80,7 @@ fn all(_bench: &Bench, vm: &mut Vm, [luks, lvm, md]: [&str; 3]) -> Result<()> {
     let asleep = vm.ok("newroot scan 2>&1")?;
     seen(
         &asleep,
-        &[
-            "logical",
-            "mirrored",
-            "1 of 2 members",
-            "locked, LUKS2",
-        ],
+        &["logical", "mirrored", "1 of 2 members", "locked, LUKS2"],
     )?;
     let id = asleep
         .split_whitespace()
