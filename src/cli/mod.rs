@@ -1,7 +1,7 @@
 //! What a person types. clap types only: no I/O, no decisions.
 //!
 //! The verb is looked up before clap's tree is built, so that `newroot closure` pays for the
-//! arguments of `closure` and not for those of every other verb.
+//! arguments of `closure` and not for those of every other verb, nor for handing them down.
 
 pub mod closure;
 pub mod completions;
@@ -20,6 +20,7 @@ pub mod setup;
 
 use std::ffi::{OsStr, OsString};
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 /// One parsed command line.
@@ -163,6 +164,16 @@ pub fn command() -> Command {
 /// # Errors
 /// clap's error: wrong usage, or the text of `--help` and `--version`.
 pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
+    if let [program, word, rest @ ..] = argv
+        && let Some(entry) = entry_of(word)
+    {
+        let words = std::iter::once(program).chain(rest);
+        let matches = alone(entry).try_get_matches_from(words)?;
+        return Ok(Invocation {
+            globals: Globals::from_arg_matches(&matches)?,
+            verb: (entry.parse)(&matches)?,
+        });
+    }
     let mut command = match verb_word(argv).and_then(entry_of) {
         Some(entry) => base().subcommand(subcommand(entry)),
         None => command(),
@@ -233,6 +244,17 @@ fn base() -> Command {
         .infer_subcommands(false)
 }
 
+/// One verb as a program of its own, which reads and explains itself as it does in the tree.
+fn alone(entry: &Entry) -> Command {
+    let own = (entry.augment)(Command::new(entry.name));
+    // The description of the options that every verb has would be the verb's otherwise.
+    let (about, long) = (own.get_about().cloned(), own.get_long_about().cloned());
+    Globals::augment_args(own)
+        .about(Resettable::from(about))
+        .long_about(Resettable::from(long))
+        .bin_name(format!("newroot {}", entry.name))
+}
+
 fn subcommand(entry: &Entry) -> Command {
     let command = (entry.augment)(Command::new(entry.name));
     match entry.alias {
@@ -255,6 +277,21 @@ mod tests {
         for line in [["newroot", "-n", "ps"], ["newroot", "ps", "-n"]] {
             let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
             assert!(parse(&argv).unwrap().globals.dry_run);
+        }
+    }
+
+    #[test]
+    fn a_verb_alone_speaks_as_it_does_in_the_tree() {
+        let said = |line: &[&str]| {
+            let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
+            parse(&argv).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for entry in VERBS {
+            for rest in [&["--help"][..], &["-h"], &["--nosuch"], &["-q", "-v"], &[]] {
+                let first = [&["newroot", entry.name], rest].concat();
+                let later = [&["newroot", "--plain", entry.name], rest].concat();
+                assert_eq!(said(&first), said(&later), "{first:?}");
+            }
         }
     }
 

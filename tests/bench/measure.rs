@@ -16,6 +16,8 @@ pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) argv: Vec<OsString>,
     output: Option<Directory>,
+    /// How often it runs in one round, of which the mean is taken.
+    runs: u32,
     /// Exit statuses that count as done.
     pub(crate) accepted: RangeInclusive<u64>,
 }
@@ -30,6 +32,7 @@ impl Contender {
                 .map(|word| word.as_ref().to_owned())
                 .collect(),
             output: None,
+            runs: 1,
             accepted: 0..=0,
         }
     }
@@ -37,6 +40,13 @@ impl Contender {
     /// These exit statuses count as done as well.
     pub(crate) fn accepts(mut self, codes: RangeInclusive<u64>) -> Self {
         self.accepted = codes;
+        self
+    }
+
+    /// So many runs a round: where one is so short that what ran before it decides, by what it
+    /// left in the caches.
+    pub(crate) fn repeated(mut self, runs: u32) -> Self {
+        self.runs = runs;
         self
     }
 
@@ -142,6 +152,7 @@ fn once(timed: &Path, contender: &Contender) -> std::result::Result<(Duration, u
     let figures = timed.with_extension("figures");
     let status = Command::new(timed)
         .arg(&figures)
+        .arg(contender.runs.to_string())
         .args(&contender.argv)
         .env("LC_ALL", "C")
         // Debian's own interpreters for the peers that are scripts.
