@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod setup;
 
 use std::ffi::{OsStr, OsString};
+use std::mem::ManuallyDrop;
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -113,7 +114,7 @@ struct Entry {
     name: &'static str,
     alias: Option<&'static str>,
     augment: fn(Command) -> Command,
-    parse: fn(&ArgMatches) -> Result<Verb, clap::Error>,
+    parse: fn(&mut ArgMatches) -> Result<Verb, clap::Error>,
 }
 
 macro_rules! entry {
@@ -122,7 +123,7 @@ macro_rules! entry {
             name: $name,
             alias: $alias,
             augment: |command| <$args>::augment_args(command),
-            parse: |matches| <$args>::from_arg_matches(matches).map($verb),
+            parse: |matches| <$args>::from_arg_matches_mut(matches).map($verb),
         }
     };
 }
@@ -168,29 +169,31 @@ pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
         && let Some(entry) = entry_of(word)
     {
         let words = std::iter::once(program).chain(rest);
-        let matches = alone(entry).try_get_matches_from(words)?;
+        // Neither is taken apart at the end: a program that runs once has no use for the memory.
+        let mut command = ManuallyDrop::new(alone(entry));
+        let mut matches = ManuallyDrop::new(command.try_get_matches_from_mut(words)?);
         return Ok(Invocation {
-            globals: Globals::from_arg_matches(&matches)?,
-            verb: (entry.parse)(&matches)?,
+            globals: Globals::from_arg_matches_mut(&mut matches)?,
+            verb: (entry.parse)(&mut matches)?,
         });
     }
     let mut command = match verb_word(argv).and_then(entry_of) {
         Some(entry) => base().subcommand(subcommand(entry)),
         None => command(),
     };
-    let matches = command.try_get_matches_from_mut(argv)?;
-    let Some((name, arguments)) = matches.subcommand() else {
+    let mut matches = command.try_get_matches_from_mut(argv)?;
+    let Some((name, mut arguments)) = matches.remove_subcommand() else {
         return Ok(Invocation {
-            globals: Globals::from_arg_matches(&matches)?,
+            globals: Globals::from_arg_matches_mut(&mut matches)?,
             verb: Verb::Menu,
         });
     };
-    let Some(entry) = entry_of(OsStr::new(name)) else {
+    let Some(entry) = entry_of(OsStr::new(&name)) else {
         return Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand));
     };
     Ok(Invocation {
-        globals: Globals::from_arg_matches(arguments)?,
-        verb: (entry.parse)(arguments)?,
+        globals: Globals::from_arg_matches_mut(&mut arguments)?,
+        verb: (entry.parse)(&mut arguments)?,
     })
 }
 
