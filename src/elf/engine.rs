@@ -34,6 +34,9 @@ pub struct Options {
     pub notes: bool,
     /// Find the other glibc-hwcaps versions of each library.
     pub variants: bool,
+    /// Compare what the cache gives with what the default directories would give
+    /// ([`Engine::needs_cache`]).
+    pub compare_cache: bool,
     /// LD_LIBRARY_PATH.
     pub library_path: Vec<u8>,
     /// LD_PRELOAD.
@@ -59,6 +62,7 @@ impl Default for Options {
             versions: false,
             notes: false,
             variants: false,
+            compare_cache: false,
             library_path: Vec::new(),
             preload: Vec::new(),
             cwd: RootPath::root(),
@@ -126,6 +130,7 @@ pub struct Engine<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) options: Options,
     cpu: OnceCell<Cpu>,
+    pub(super) needs_cache: bool,
     files: HashMap<Box<[u8]>, (RootPath, FileState)>,
     by_id: HashMap<FileId, FileState>,
     loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
@@ -162,6 +167,7 @@ impl<'t> Engine<'t> {
             tree,
             options,
             cpu: OnceCell::new(),
+            needs_cache: false,
             files: HashMap::new(),
             by_id: HashMap::new(),
             loaders: HashMap::new(),
@@ -174,6 +180,13 @@ impl<'t> Engine<'t> {
             places: Places::default(),
             scratch: Scratch::default(),
         }
+    }
+
+    /// Whether some library that was found so far would be another one, or missing, if there were
+    /// no ld.so.cache. Known with [`Options::compare_cache`] only.
+    #[must_use]
+    pub fn needs_cache(&self) -> bool {
+        self.needs_cache
     }
 
     /// The CPU that programs are asked for.

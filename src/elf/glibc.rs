@@ -99,6 +99,9 @@ impl Walk<'_, '_> {
         if let Some(path) = self.cached(name, no_default)
             && let Step::End(end) = self.probe(&path, FoundBy::Cache)
         {
+            if self.engine.options.compare_cache && !self.stands_alone(name, no_default, &end) {
+                self.engine.needs_cache = true;
+            }
             outcome = end;
         } else if !no_default {
             let dirs = self.engine.facts(&loader).system_dirs.clone();
@@ -110,6 +113,20 @@ impl Walk<'_, '_> {
             loader.tail.borrow_mut().put(id, outcome.clone());
         }
         outcome
+    }
+
+    /// Whether the default directories give the very file that the cache gave.
+    fn stands_alone(&mut self, name: &[u8], no_default: bool, found: &Outcome) -> bool {
+        let Outcome::Found { object, .. } = found else {
+            return true;
+        };
+        let loader = Rc::clone(&self.loader);
+        let dirs = self.engine.facts(&loader).system_dirs.clone();
+        !no_default
+            && match self.search(&dirs, name, FoundBy::Default) {
+                Step::End(Outcome::Found { object: other, .. }) => other.id == object.id,
+                _ => false,
+            }
     }
 
     /// The cache's one answer: the best active hwcaps entry, else the first plain one.

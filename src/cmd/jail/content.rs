@@ -208,7 +208,7 @@ fn merged_usr(gatherer: &mut Gatherer<'_>) {
 
 /// The source's cache cut down to what the jail holds, where some program needs it.
 fn loader_cache(gatherer: &mut Gatherer<'_>) -> Option<Vec<u8>> {
-    if !gatherer.needs_cache() {
+    if !gatherer.engine.needs_cache() {
         return None;
     }
     let bytes = root::read(gatherer.tree(), &RootPath::new("/etc/ld.so.cache"), LIMIT).ok()?;

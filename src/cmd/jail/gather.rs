@@ -1,7 +1,8 @@
 //! Gathering facts: a path with every link and directory on the way, a program with everything
 //! it loads, a directory with everything in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use rustix::io::Errno;
 
 use super::problem::{Note, Problem};
 use crate::elf::{Engine, Options};
-use crate::model::{FileId, Kind, Meta, RootPath};
+use crate::model::{Kind, Meta, RootPath};
 use crate::plan::jail::{Facts, Found, What};
 use crate::profile::Pattern;
 use crate::root::{Trail, Tree, resolve};
@@ -52,10 +53,11 @@ pub(super) struct Gatherer<'t> {
     list: Vec<(RootPath, Found)>,
     index: HashMap<RootPath, usize>,
     reached: HashMap<RootPath, Rc<Reached>>,
+    /// Directories, as they are named, that a path was followed through.
+    walked: HashMap<RootPath, Trail>,
     pub(super) closed: HashSet<RootPath>,
-    /// Files that are looked at as programs, by the names they were asked for, and what they load.
-    pub(super) asked: BTreeMap<RootPath, Vec<FileId>>,
-    pub(super) by_cache: bool,
+    /// Files that are looked at as programs, by the names they were asked for.
+    pub(super) asked: BTreeSet<RootPath>,
     /// Left out of directories and packages.
     pub(super) exclude: Vec<Pattern>,
     /// The jail itself, when it lies in the tree: it must not be copied into itself.
@@ -74,6 +76,7 @@ impl<'t> Gatherer<'t> {
         let options = Options {
             variants: true,
             notes: true,
+            compare_cache: true,
             path: path.clone(),
             ..Options::default()
         };
@@ -85,9 +88,9 @@ impl<'t> Gatherer<'t> {
             list: Vec::new(),
             index: HashMap::new(),
             reached: HashMap::new(),
+            walked: HashMap::new(),
             closed: HashSet::new(),
-            asked: BTreeMap::new(),
-            by_cache: false,
+            asked: BTreeSet::new(),
             exclude: Vec::new(),
             itself: None,
             reads_all: true,
@@ -156,22 +159,30 @@ impl<'t> Gatherer<'t> {
         Ok(())
     }
 
-    /// Where a path leads. What is gathered has no link in its path: below a directory that was
-    /// gathered already only the last name has to be looked at.
-    fn trail(&self, path: &RootPath) -> io::Result<Trail> {
-        let above = self.index.get(&path.parent());
-        let is_plain = above.is_some_and(|index| self.list[*index].1.what == What::Directory);
-        if is_plain && path.file_name().is_some() {
-            let meta = self.tree.lstat(path)?;
-            if meta.kind != Kind::Link {
-                return Ok(Trail {
-                    real: path.clone(),
-                    meta,
-                    links: Vec::new(),
-                });
+    /// Where a path leads. A thousand files lie in a few directories: the way to each of these is
+    /// followed once, then only the last name has to be looked at.
+    fn trail(&mut self, path: &RootPath) -> io::Result<Trail> {
+        let above = path.parent();
+        let Some(name) = path.file_name().filter(|_| above != *path) else {
+            return resolve(self.tree, path);
+        };
+        let way = match self.walked.entry(above) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let way = resolve(self.tree, new.key())?;
+                new.insert(way)
             }
+        };
+        let real = way.real.join(name);
+        let meta = self.tree.lstat(&real)?;
+        if meta.kind == Kind::Link {
+            return resolve(self.tree, path);
         }
-        resolve(self.tree, path)
+        Ok(Trail {
+            links: way.links.clone(),
+            real,
+            meta,
+        })
     }
 
     /// A path, every link on the way, and what stands at its end.
@@ -240,7 +251,7 @@ impl<'t> Gatherer<'t> {
         let whole = self.notes[before..]
             .iter()
             .all(|note| matches!(note, Note::Dlopen { .. }));
-        if whole && self.asked.contains_key(path) {
+        if whole && self.asked.contains(path) {
             self.programs.insert(path.clone());
         }
     }

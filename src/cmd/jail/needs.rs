@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use super::gather::{For, Gatherer, Need};
 use super::problem::{Note, Problem};
-use crate::elf::{Closure, ElfError, Engine, FoundBy, Needer, ProgramKind};
-use crate::model::{FileId, Meta, RootPath};
-use crate::root::Layer;
+use crate::elf::{Closure, ElfError, Needer, ProgramKind};
+use crate::model::{Meta, RootPath};
 
 impl Gatherer<'_> {
     /// What a file needs to start. Scripts that nobody can execute are text.
@@ -34,7 +33,7 @@ impl Gatherer<'_> {
             ProgramKind::Script
                 if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
             _ => {
-                self.asked.insert(path.clone(), objects(&closure));
+                self.asked.insert(path.clone());
                 self.take_closure(&closure, who);
             }
         }
@@ -75,7 +74,6 @@ impl Gatherer<'_> {
             });
         }
         for object in &closure.objects {
-            self.by_cache |= object.found_by == FoundBy::Cache;
             let variants = object.variants.iter().map(|variant| &variant.path);
             let paths: BTreeSet<&RootPath> = variants.chain([&object.path]).collect();
             for path in paths {
@@ -117,23 +115,4 @@ impl Gatherer<'_> {
             self.notes.push(Note::Incomplete(problem));
         }
     }
-
-    /// Whether some program finds other libraries, or none, when there is no ld.so.cache.
-    pub(super) fn needs_cache(&self) -> bool {
-        if !self.by_cache {
-            return false;
-        }
-        let mut bare = Layer::over(self.tree);
-        bare.hide(&RootPath::new("/etc/ld.so.cache"));
-        let mut without = Engine::new(&bare);
-        self.asked.iter().any(|(path, with)| {
-            without
-                .closure(path)
-                .is_ok_and(|without| objects(&without) != *with)
-        })
-    }
-}
-
-fn objects(closure: &Closure) -> Vec<FileId> {
-    closure.objects.iter().map(|object| object.id).collect()
 }
