@@ -7,6 +7,7 @@ mod manifest;
 mod meta;
 mod mount;
 mod path;
+mod pending;
 mod shell;
 mod size;
 
@@ -20,5 +21,6 @@ pub use manifest::{
 pub use meta::{FileId, Kind, Meta};
 pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
 pub use path::{HostPath, RootPath};
+pub use pending::{PENDING, Pending};
 pub use shell::{shell_text, shell_word};
 pub use size::Bytes;

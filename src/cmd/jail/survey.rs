@@ -1,16 +1,19 @@
 //! A jail that exists: its manifest, its lock, and everything in it as it is now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
 
 use crate::error::Failure;
+use crate::exec::{StageError, lock_jail};
 use crate::model::{
-    Entry, EntryKind, HostPath, Kind, MANIFEST, Manifest, Meta, RootPath, Text, hex,
+    Entry, EntryKind, HostPath, Kind, MANIFEST, Manifest, Meta, PENDING, Pending, RootPath, Text,
+    hex,
 };
-use crate::plan::jail::Actual;
+use crate::plan::jail::{Actual, half_made};
 use crate::root::{self, InRoot, Tree};
 use crate::sys::{describe, errno_of};
 use crate::ui::shell_quote;
@@ -24,6 +27,10 @@ pub(super) struct Jail {
     pub(super) dir: HostPath,
     pub(super) root: InRoot,
     pub(super) manifest: Manifest,
+    /// BLAKE3 of the manifest's text.
+    pub(super) sum: String,
+    /// What a change that was cut short was to make.
+    pub(super) pending: Vec<Entry>,
 }
 
 /// What a walk through a jail found.
@@ -68,11 +75,51 @@ pub(super) fn open(verb: &str, dir: &HostPath) -> anyhow::Result<Jail> {
         Failure::new(what, format!("its manifest is damaged: {error}"))
             .detail(dir.show_inside(&path).display().to_string())
     })?;
+    let sum = hex(blake3::hash(&bytes).as_bytes());
+    let pending = pending(&root, &sum);
     Ok(Jail {
         dir: dir.clone(),
         root,
         manifest,
+        sum,
+        pending,
     })
+}
+
+/// What a change of this very manifest was to make when it was cut short.
+fn pending(root: &InRoot, sum: &str) -> Vec<Entry> {
+    root::read(root, &RootPath::new(PENDING), MANIFEST_LIMIT)
+        .ok()
+        .and_then(|bytes| Pending::parse(&bytes).ok())
+        .filter(|pending| pending.manifest == sum)
+        .map(|pending| pending.entries)
+        .unwrap_or_default()
+}
+
+impl Jail {
+    /// Every path that the manifest or the record of a change names.
+    pub(super) fn known(&self) -> BTreeSet<&RootPath> {
+        let entries = self.manifest.entries.iter().chain(&self.pending);
+        entries.map(|entry| &entry.path).collect()
+    }
+
+    /// What a change that was cut short left.
+    pub(super) fn half_made(&self, found: &Survey) -> BTreeMap<RootPath, Entry> {
+        half_made(&self.pending, &self.manifest.entries, &found.actual)
+    }
+
+    /// Takes the lock of those who change a jail. What was read before it was taken must hold.
+    pub(super) fn lock(&self, what: &str) -> anyhow::Result<OwnedFd> {
+        let busy = |error: StageError| Failure::new(what, error.to_string());
+        let lock = lock_jail(self.root.fd()).map_err(busy)?;
+        let bytes = root::read(&self.root, &RootPath::new(MANIFEST), MANIFEST_LIMIT);
+        if bytes.is_ok_and(|bytes| hex(blake3::hash(&bytes).as_bytes()) == self.sum) {
+            return Ok(lock);
+        }
+        Err(Failure::new(what, "another newroot changed it just now")
+            .detail("nothing was changed here; do it again")
+            .into())
+    }
 }
 
 /// Looks at everything in the jail; sums are taken of what `wants_sum` names.

@@ -23,6 +23,11 @@ pub(super) fn trials() -> Vec<Trial> {
             killed_in_a_mount_point,
         ),
         Trial::new("jail::killed_in_an_update", &strace, killed_in_an_update),
+        Trial::new(
+            "jail::killed_in_an_add_nothing_is_unknown",
+            &strace,
+            killed_in_an_add,
+        ),
         Trial::new("jail::told_to_stop_it_cleans_up", &strace, told_to_stop),
         Trial::new(
             "jail::any_failing_call_leaves_nothing",
@@ -152,6 +157,69 @@ fn killed_in_an_update() {
     assert_eq!(
         fs::read_to_string("/tmp/j/tmp/from/sub/c").unwrap(),
         "changed"
+    );
+}
+
+/// Every path of a jail but its manifest's directory.
+fn all_below(top: &str) -> Vec<std::path::PathBuf> {
+    let all = walkdir::WalkDir::new(top).min_depth(1).sort_by_file_name();
+    let paths = all
+        .into_iter()
+        .map(|entry| entry.unwrap().path().to_owned());
+    paths
+        .filter(|path| !path.starts_with("/tmp/j/.newroot"))
+        .collect()
+}
+
+/// Killed at each call that changes something: what is there is known, the same add completes
+/// it, an update takes it away, and so does a removal.
+fn killed_in_an_add() {
+    source();
+    fs::write("/tmp/first", "first").unwrap();
+    let built = || jail(&["build", "j", "/tmp/first"]).run();
+    built().code(0);
+    let before = all_below("/tmp/j");
+    for call in ["write", "renameat", "mkdirat"] {
+        for when in 1.. {
+            let add = || jail(&["add", "j", "/tmp/from"]);
+            signalled(add(), call, "SIGKILL", when).run();
+            if !is_there("/tmp/j/.newroot/pending.json") && all_below("/tmp/j") != before {
+                // It came to its end: this call was made less often, or for the report.
+                jail(&["check", "j"]).run().code(0).stdout_is("");
+                jail(&["remove", "j"]).run().code(0);
+                built().code(0);
+                break;
+            }
+            let check = jail(&["check", "j"]).run();
+            assert!(!check.stdout.contains("added"), "{call} {when}: {check:?}");
+            let then = if when % 2 == 0 {
+                add()
+            } else {
+                jail(&["update", "j"])
+            };
+            then.run().code(0);
+            jail(&["check", "j"]).run().code(0).stdout_is("");
+            assert_eq!(names("/tmp/j/.newroot"), ["manifest.json"]);
+            if when % 2 == 0 {
+                let copied = fs::read_to_string("/tmp/j/tmp/from/sub/c").unwrap();
+                assert_eq!(copied, "sub/c");
+                signalled(jail(&["update", "j"]), call, "SIGKILL", 1).run();
+                jail(&["remove", "j"])
+                    .run()
+                    .code(0)
+                    .stderr_is("j is gone\n");
+                built().code(0);
+            }
+            assert_eq!(all_below("/tmp/j"), before, "{call} {when}");
+        }
+    }
+    // What somebody put where a file was about to be is theirs.
+    signalled(jail(&["add", "j", "/tmp/from"]), "fchmod", "SIGKILL", 3).run();
+    fs::write("/tmp/j/tmp/from/a", "somebody's").unwrap();
+    jail(&["update", "j"]).run().code(0);
+    assert_eq!(
+        fs::read_to_string("/tmp/j/tmp/from/a").unwrap(),
+        "somebody's"
     );
 }
 
