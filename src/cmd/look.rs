@@ -204,6 +204,13 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
                 format!("newroot closure --root {place} {program}"),
             )
         }
+        Obstacle::CutOff { program, files } => {
+            let mut failure = cannot(program, "a file that it loads is cut off");
+            for file in files.iter().take(8) {
+                failure = failure.detail(format!("{}: {file}", file.path));
+            }
+            failure.detail("(started all the same, it would die of SIGBUS)")
+        }
         Obstacle::WrongVersions { program, problems } => {
             let mut failure = cannot(program, "its libraries are too old for it");
             for problem in problems.iter().take(8) {
@@ -236,6 +243,7 @@ fn is_cured_by_lending(obstacle: &Obstacle) -> bool {
         Obstacle::OtherMachine { .. }
             | Obstacle::NoLoader { .. }
             | Obstacle::NoLibraries { .. }
+            | Obstacle::CutOff { .. }
             | Obstacle::WrongVersions { .. }
     )
 }

@@ -11,7 +11,7 @@ use super::loader::{self, Family, Loader};
 use super::names::{Known, Names, Places};
 use super::object::{self, Object, Refusal, Target};
 use super::read::Scratch;
-use super::types::{Closure, DlopenNote, ProgramKind};
+use super::types::{Closure, CutOff, DlopenNote, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
 use crate::model::{Cpu, FileId, Kind, Meta, RootPath};
@@ -233,7 +233,9 @@ impl<'t> Engine<'t> {
 
     fn closure_of(&mut self, program: &RootPath, object: &Arc<Known>) -> Closure {
         let Some(loader) = self.loader_of(object) else {
-            return Closure::empty(program.clone(), ProgramKind::Static);
+            let mut closure = Closure::empty(program.clone(), ProgramKind::Static);
+            closure.cut_off.extend(CutOff::of(program, object));
+            return closure;
         };
         let kind = if object.interp.is_some() {
             ProgramKind::Dynamic

@@ -35,6 +35,8 @@ pub struct Closure {
     pub objects: Vec<LoadedObject>,
     /// Names that no rule found.
     pub missing: Vec<Missing>,
+    /// Files that are there, and shorter than their own headers say.
+    pub cut_off: Vec<CutOff>,
     /// What start-up would refuse although every object is there.
     pub versions: Vec<VersionProblem>,
     /// `.note.dlopen` notes, where they were asked for.
@@ -55,6 +57,7 @@ impl Closure {
             interpreter: None,
             objects: Vec::new(),
             missing: Vec::new(),
+            cut_off: Vec::new(),
             versions: Vec::new(),
             notes: Vec::new(),
             needs_proc: false,
@@ -95,7 +98,10 @@ impl Closure {
         let step_is_whole = |step: &ScriptStep| {
             step.missing.is_none() && step.closure.as_ref().is_none_or(|it| it.is_complete())
         };
-        self.missing.is_empty() && self.versions.is_empty() && self.script.iter().all(step_is_whole)
+        self.missing.is_empty()
+            && self.cut_off.is_empty()
+            && self.versions.is_empty()
+            && self.script.iter().all(step_is_whole)
     }
 }
 
@@ -208,6 +214,27 @@ pub struct Missing {
     pub searched: Vec<String>,
     /// A file that stopped the search: the loader refuses it instead of looking further.
     pub refused: Option<(RootPath, String)>,
+}
+
+/// A file that lost its end: an interrupted download or copy, a full disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// The file.
+    pub path: RootPath,
+    /// Its length in bytes.
+    pub length: u64,
+    /// How long its program headers say that it is, at least.
+    pub whole: u64,
+}
+
+impl std::fmt::Display for CutOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the file is cut off: it has {} bytes, its headers speak of {}",
+            self.length, self.whole
+        )
+    }
 }
 
 /// A symbol version that start-up would refuse.

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use crate::elf::{Closure, Needer, ProgramKind, object::Target};
+use crate::elf::{Closure, CutOff, Needer, ProgramKind, object::Target};
 use crate::model::RootPath;
 
 /// What is in the way.
@@ -55,6 +55,13 @@ pub enum Obstacle {
         /// Each library, and who needs it.
         missing: Vec<(String, String)>,
     },
+    /// A file is shorter than its headers say.
+    CutOff {
+        /// The program.
+        program: RootPath,
+        /// It, its loader or one of its libraries, and how much is left.
+        files: Vec<CutOff>,
+    },
     /// Libraries are there, but too old.
     WrongVersions {
         /// The file.
@@ -69,7 +76,10 @@ impl Obstacle {
     /// program that is there and cannot run (exit 126).
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        !matches!(self, Self::NotExecutable { .. } | Self::OtherMachine { .. })
+        !matches!(
+            self,
+            Self::NotExecutable { .. } | Self::OtherMachine { .. } | Self::CutOff { .. }
+        )
     }
 }
 
@@ -182,6 +192,10 @@ pub fn incomplete(closure: &Closure) -> Option<Obstacle> {
             })
             .collect();
         return Some(Obstacle::NoLibraries { program, missing });
+    }
+    if !closure.cut_off.is_empty() {
+        let files = closure.cut_off.clone();
+        return Some(Obstacle::CutOff { program, files });
     }
     if closure.versions.is_empty() {
         return None;

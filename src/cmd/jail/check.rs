@@ -123,6 +123,9 @@ fn reasons(closure: &Closure) -> Vec<String> {
             name(&missing.needed_by)
         ));
     }
+    for cut in &closure.cut_off {
+        out.push(format!("{}: {cut}", cut.path));
+    }
     for problem in &closure.versions {
         out.push(format!(
             "{} has no version {}, needed by {}",

@@ -306,6 +306,10 @@ fn advise(mut failure: Failure, problem: &Problem) -> Failure {
                 format!("newroot closure {program}"),
             )
         }
+        Problem::CutOff { .. } => failure.hint(
+            "a copy that broke off or a full disk does this; install or copy it again",
+            "",
+        ),
         _ => failure,
     }
 }

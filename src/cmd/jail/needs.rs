@@ -100,6 +100,13 @@ impl Gatherer<'_> {
                 need: who.need,
             });
         }
+        for file in &closure.cut_off {
+            self.missing(Problem::CutOff {
+                program: closure.program.clone(),
+                file: file.clone(),
+                need: who.need,
+            });
+        }
         for note in &closure.notes {
             self.notes.push(Note::Dlopen {
                 program: closure.program.clone(),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use rustix::io::Errno;
 
 use super::gather::Need;
-use crate::elf::DlopenNote;
+use crate::elf::{CutOff, DlopenNote};
 use crate::model::RootPath;
 use crate::sys::describe;
 
@@ -45,6 +45,12 @@ pub(super) enum Problem {
         searched: Vec<String>,
         need: Need,
     },
+    /// A file that is shorter than its headers say.
+    CutOff {
+        program: RootPath,
+        file: CutOff,
+        need: Need,
+    },
     /// A package that is not installed, or whose database cannot be read.
     Package { by: String, why: String },
     /// A user that `--from` does not have.
@@ -58,7 +64,8 @@ impl Problem {
         match self {
             Self::NoInterpreter { need, .. }
             | Self::NoLoader { need, .. }
-            | Self::NoLibrary { need, .. } => *need == Need::Required,
+            | Self::NoLibrary { need, .. }
+            | Self::CutOff { need, .. } => *need == Need::Required,
             _ => true,
         }
     }
@@ -91,6 +98,12 @@ impl Problem {
                 needed_by,
                 ..
             } => format!("{program}: {needed_by} needs {name}, which is not found"),
+            Self::CutOff { program, file, .. } if *program == file.path => {
+                format!("{program}: {file}")
+            }
+            Self::CutOff { program, file, .. } => {
+                format!("{program} needs {}: {file}", file.path)
+            }
             Self::Package { by, why } => format!("{by}: {why}"),
             Self::NoUser { name } => format!("there is no user {name} in its /etc/passwd"),
             Self::NoMatch { pattern, by } => format!("{by}: nothing matches {pattern}"),

@@ -62,6 +62,9 @@ fn program(closure: &Closure, notes: bool) -> Value {
     }
     let missing = closure.missing.iter().map(|it| missing(closure, it));
     entry.insert("missing".into(), missing.collect());
+    if !closure.cut_off.is_empty() {
+        entry.insert("cut_off".into(), cut_off(closure));
+    }
     entry.insert("versions".into(), versions(closure));
     entry.insert("needs_proc".into(), json!(closure.needs_proc));
     if notes {
@@ -110,6 +113,20 @@ fn step(step: &ScriptStep, notes: bool) -> Value {
         entry.insert("closure".into(), program(closure, notes));
     }
     Value::Object(entry)
+}
+
+fn cut_off(closure: &Closure) -> Value {
+    closure
+        .cut_off
+        .iter()
+        .map(|cut| {
+            let mut entry = Map::new();
+            put(&mut entry, "path", cut.path.as_bytes());
+            entry.insert("length".into(), json!(cut.length));
+            entry.insert("whole".into(), json!(cut.whole));
+            Value::Object(entry)
+        })
+        .collect()
 }
 
 fn versions(closure: &Closure) -> Value {

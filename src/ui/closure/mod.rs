@@ -58,6 +58,13 @@ pub fn complaints(closure: &Closure) -> Vec<String> {
             None => format!("{program}: {name} not found, needed by {by}"),
         });
     }
+    for cut in &closure.cut_off {
+        lines.push(if cut.path == closure.program {
+            format!("{program}: {cut}")
+        } else {
+            format!("{program}: {}: {cut}", text_of(&cut.path))
+        });
+    }
     for problem in &closure.versions {
         lines.push(format!(
             "{program}: version {} of {} not found, needed by {}",

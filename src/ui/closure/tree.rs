@@ -119,6 +119,7 @@ impl<'a> Painter<'a> {
         }
         self.interpreter(&indent);
         self.objects(&indent);
+        self.cut_off(&indent);
         self.versions(&indent);
         self.notes(&indent);
     }
@@ -229,6 +230,14 @@ impl<'a> Painter<'a> {
                 let place = self.style.paint(DIM, &format!("searched {place}"));
                 self.line(&format!("{below}{place}"));
             }
+        }
+    }
+
+    fn cut_off(&mut self, indent: &str) {
+        for cut in &self.closure.cut_off {
+            let text = format!("{}: {cut}", text_of(&cut.path));
+            let text = self.style.paint(RED, &text);
+            self.line(&format!("{indent}   {text}"));
         }
     }
 
