@@ -185,15 +185,24 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
         Obstacle::NoInterpreter {
             program,
             interpreter,
+        } => no_interpreter(
+            cannot(
+                program,
+                "the program that its first line asks for is missing",
+            ),
+            program,
+            interpreter,
+            root,
+        ),
+        Obstacle::NotRunBy {
+            program,
+            interpreter,
+            why,
         } => cannot(
             program,
-            "the program that its first line asks for is missing",
+            "the program that its first line asks for cannot run it",
         )
-        .detail(format!(
-            "{program} begins with #! and asks for {}, which is not in {root}",
-            escape_bytes(interpreter.as_bytes())
-        ))
-        .detail("(the kernel calls this \"No such file or directory\")"),
+        .detail(format!("{interpreter}: {why}")),
         Obstacle::NoLibraries { program, missing } => {
             let mut failure = cannot(program, "libraries that it needs are missing");
             for (name, needer) in missing.iter().take(8) {
@@ -234,6 +243,27 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
         failure
     };
     failure.exit(exit)
+}
+
+fn no_interpreter(
+    failure: Failure,
+    program: &RootPath,
+    interpreter: &OsStr,
+    root: &HostPath,
+) -> Failure {
+    let failure = failure
+        .detail(format!(
+            "{program} begins with #! and asks for {}, which is not in {root}",
+            escape_bytes(interpreter.as_bytes())
+        ))
+        .detail("(the kernel calls this \"No such file or directory\")");
+    if !interpreter.as_bytes().ends_with(b"\r") {
+        return failure;
+    }
+    let file = shell_quote(root.show_inside(program).as_path());
+    failure
+        .detail("the line ends in a carriage return, as on Windows")
+        .hint("take that away", format!("sed -i 's/\\r$//' {file}"))
 }
 
 /// Whether other programs of the root are likely to meet the same obstacle.

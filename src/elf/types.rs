@@ -96,7 +96,9 @@ impl Closure {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let step_is_whole = |step: &ScriptStep| {
-            step.missing.is_none() && step.closure.as_ref().is_none_or(|it| it.is_complete())
+            step.missing.is_none()
+                && step.refused.is_none()
+                && step.closure.as_ref().is_none_or(|it| it.is_complete())
         };
         self.missing.is_empty()
             && self.cut_off.is_empty()
@@ -115,6 +117,8 @@ pub struct ScriptStep {
     /// The name as the script has it, when nothing was found; then `program` is where it was
     /// looked for last.
     pub missing: Option<OsString>,
+    /// It is there, and the kernel does not run it for a script: why.
+    pub refused: Option<String>,
     /// What this program needs itself, where it is not the last step (`env`).
     pub closure: Option<Box<Closure>>,
 }

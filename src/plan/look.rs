@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use crate::elf::{Closure, CutOff, Needer, ProgramKind, object::Target};
+use crate::elf::{Closure, CutOff, Needer, ProgramKind, ScriptStep, object::Target};
 use crate::model::RootPath;
 
 /// What is in the way.
@@ -48,6 +48,15 @@ pub enum Obstacle {
         /// What it asks for.
         interpreter: OsString,
     },
+    /// The program that its `#!` line asks for is there and of no use.
+    NotRunBy {
+        /// The script.
+        program: RootPath,
+        /// What is to run it.
+        interpreter: RootPath,
+        /// Why it does not.
+        why: String,
+    },
     /// Libraries are not there.
     NoLibraries {
         /// The file.
@@ -78,7 +87,10 @@ impl Obstacle {
     pub fn is_not_found(&self) -> bool {
         !matches!(
             self,
-            Self::NotExecutable { .. } | Self::OtherMachine { .. } | Self::CutOff { .. }
+            Self::NotExecutable { .. }
+                | Self::OtherMachine { .. }
+                | Self::CutOff { .. }
+                | Self::NotRunBy { .. }
         )
     }
 }
@@ -162,6 +174,17 @@ pub fn incomplete(closure: &Closure) -> Option<Obstacle> {
         return Some(Obstacle::NoInterpreter {
             program,
             interpreter: step.missing.clone().unwrap_or_default(),
+        });
+    }
+    let refused = |step: &ScriptStep| {
+        let why = step.refused.clone()?;
+        Some((step.program.clone(), why))
+    };
+    if let Some((interpreter, why)) = closure.script.iter().find_map(refused) {
+        return Some(Obstacle::NotRunBy {
+            program,
+            interpreter,
+            why,
         });
     }
     // For a script the objects are those of the last interpreter.

@@ -109,6 +109,9 @@ fn reasons(closure: &Closure) -> Vec<String> {
                 missing.to_string_lossy()
             ));
         }
+        if let Some(reason) = &step.refused {
+            out.push(format!("cannot be run by {}: {reason}", step.program));
+        }
         if let Some(inner) = &step.closure {
             out.extend(reasons(inner));
         }

@@ -2,6 +2,7 @@
 //! `try` share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -306,6 +307,15 @@ fn advise(mut failure: Failure, problem: &Problem) -> Failure {
                 format!("newroot closure {program}"),
             )
         }
+        Problem::NoInterpreter { script, name, .. } if name.as_bytes().ends_with(b"\r") => failure
+            .detail("its first line ends in a carriage return, as on Windows")
+            .hint(
+                "take that away",
+                format!(
+                    "sed -i 's/\\r$//' {}",
+                    crate::ui::shell_quote(script.as_path())
+                ),
+            ),
         Problem::CutOff { .. } => failure.hint(
             "a copy that broke off or a full disk does this; install or copy it again",
             "",

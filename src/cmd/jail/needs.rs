@@ -58,6 +58,14 @@ impl Gatherer<'_> {
                 });
                 continue;
             }
+            if let Some(reason) = &step.refused {
+                self.missing(Problem::NotRunBy {
+                    script: closure.program.clone(),
+                    program: step.program.clone(),
+                    reason: reason.clone(),
+                    need: who.need,
+                });
+            }
             if let Err(error) = self.want(&step.program, part) {
                 self.failed(&step.program, &error, who.need);
             }

@@ -31,6 +31,13 @@ pub(super) enum Problem {
         name: OsString,
         need: Need,
     },
+    /// A script whose interpreter is there and of no use.
+    NotRunBy {
+        script: RootPath,
+        program: RootPath,
+        reason: String,
+        need: Need,
+    },
     /// The loader that a program names is not there.
     NoLoader {
         program: RootPath,
@@ -63,6 +70,7 @@ impl Problem {
     pub(super) fn is_required(&self) -> bool {
         match self {
             Self::NoInterpreter { need, .. }
+            | Self::NotRunBy { need, .. }
             | Self::NoLoader { need, .. }
             | Self::NoLibrary { need, .. }
             | Self::CutOff { need, .. } => *need == Need::Required,
@@ -83,6 +91,12 @@ impl Problem {
                 "{script} is run by {}, which is not there",
                 name.to_string_lossy()
             ),
+            Self::NotRunBy {
+                script,
+                program,
+                reason,
+                ..
+            } => format!("{script} cannot be run by {program}: {reason}"),
             Self::NoLoader {
                 program, loader, ..
             } => format!("{program} asks for the loader {loader}, which is not there"),

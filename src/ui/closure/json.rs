@@ -109,6 +109,9 @@ fn step(step: &ScriptStep, notes: bool) -> Value {
     if let Some(name) = &step.missing {
         put(&mut entry, "missing", name.as_bytes());
     }
+    if let Some(reason) = &step.refused {
+        entry.insert("refused".into(), json!(reason));
+    }
     if let Some(closure) = &step.closure {
         entry.insert("closure".into(), program(closure, notes));
     }

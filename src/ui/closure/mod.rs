@@ -41,6 +41,10 @@ pub fn complaints(closure: &Closure) -> Vec<String> {
             let name = escape_bytes(name.as_bytes());
             lines.push(format!("{program}: interpreter {name} not found"));
         }
+        if let Some(reason) = &step.refused {
+            let name = text_of(&step.program);
+            lines.push(format!("{program}: cannot be run by {name}: {reason}"));
+        }
         if let Some(inner) = &step.closure {
             lines.extend(complaints(inner));
         }

@@ -127,9 +127,10 @@ impl<'a> Painter<'a> {
     fn step(&mut self, step: &ScriptStep, indent: &str) {
         let how = if step.through_env { "env" } else { "#!" };
         let mut line = format!("{indent}{}{}", self.style.last, text_of(&step.program));
-        match &step.missing {
-            Some(_) => line.push_str(&self.style.paint(RED, "  not found")),
-            None => line.push_str(&self.style.paint(DIM, &format!("  [{how}]"))),
+        match (&step.missing, &step.refused) {
+            (Some(_), _) => line.push_str(&self.style.paint(RED, "  not found")),
+            (None, Some(reason)) => line.push_str(&self.style.paint(RED, &format!("  {reason}"))),
+            (None, None) => line.push_str(&self.style.paint(DIM, &format!("  [{how}]"))),
         }
         self.line(&line);
     }
