@@ -79,9 +79,10 @@ impl Content {
         let mut content = Self::default();
         let mut gatherer = Gatherer::new(tree, search_path(&request.from));
         gatherer.reads_all = rustix::process::geteuid().is_root();
-        gatherer.itself = itself
-            .filter(|_| request.from == RootPath::root())
-            .map(|path| RootPath::new(path.as_path()));
+        gatherer.itself = itself.and_then(|path| {
+            let from = InRoot::open(&HostPath::new(request.from.as_path())).ok()?;
+            from.find_inside(path.as_path())
+        });
         let accounts = Accounts::read(tree);
         merged_usr(&mut gatherer);
         for item in &request.items {

@@ -146,6 +146,47 @@ fn add_extends_the_request() {
         .stderr_has("/no/such");
 }
 
+/// `/` by other names, and a root by the name of a link to it.
+#[test]
+fn a_root_is_known_by_what_it_is_and_not_by_its_name() {
+    let ground = Ground::new();
+    let data = ground.path("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("a"), "a").unwrap();
+    let item = data.to_str().unwrap();
+    for from in ["/proc/self/root", "/usr/.."] {
+        // The jail lies in what it is made of: it is not copied into itself, however often.
+        let jail = data.join("j");
+        let dir = jail.to_str().unwrap();
+        ground
+            .jail(&["build", "--from", from, dir, item])
+            .run()
+            .code(0);
+        ground.jail(&["update", dir]).run().code(0);
+        let copied = super::names(&jail.join(item.trim_start_matches('/')));
+        assert_eq!(copied, ["a"], "{from}");
+        let again = ["add", "--from", "/", dir, item];
+        ground
+            .jail(&again)
+            .run()
+            .code(0)
+            .stderr_has("is up to date");
+        ground.jail(&["remove", dir]).run().code(0);
+    }
+    ground.file("/bin/x", "x");
+    std::os::unix::fs::symlink("root", ground.path("other")).unwrap();
+    ground
+        .jail(&["build", "--from", "root", "root/j", "other/bin"])
+        .run()
+        .code(0);
+    let run = ground
+        .jail(&["add", "--from", "other", "root/j", "/"])
+        .run();
+    run.code(0);
+    assert_eq!(super::names(&ground.path("root/j/bin")), ["x"]);
+    assert!(!ground.path("root/j/j").try_exists().unwrap());
+}
+
 #[test]
 fn remove_keeps_what_was_edited_until_all_is_said() {
     let ground = built();
