@@ -11,8 +11,8 @@ use crate::session::{Entry, Item};
 use crate::ui::Ui;
 
 pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
-    let place = enter::place()?;
-    let all = sessions::all(&place, ui)?;
+    let place = enter::known_place()?;
+    let all = sessions::all(place.as_ref(), ui)?;
     let standing: Vec<&Entry> = all
         .iter()
         .filter(|entry| !entry.alive && entry.record.standing)
@@ -29,7 +29,12 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
     let mut list = Vec::new();
     for entry in &dead {
         let id = &entry.record.id;
-        let Some(fates) = clean_up(&place, id)? else {
+        let Some(fates) = place
+            .as_ref()
+            .map(|place| clean_up(place, id))
+            .transpose()?
+            .flatten()
+        else {
             continue;
         };
         let (mut undone, mut left) = (Vec::new(), Vec::new());
@@ -47,7 +52,9 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
             tell(id, &undone, &left, ui);
         }
     }
-    place.sweep()?;
+    if let Some(place) = &place {
+        place.sweep()?;
+    }
     if args.json {
         ui.out(format!("{}\n", serde_json::Value::from(list)).as_bytes())?;
     } else if dead.is_empty() {

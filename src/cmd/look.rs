@@ -16,6 +16,9 @@ use crate::ui::{escape_bytes, shell_quote};
 /// Longer fstab files are not read.
 const FSTAB_LIMIT: usize = 1 << 20;
 
+/// What runs a text without `#!`, as execvp(3) says.
+pub(super) const SHELL: &str = "/bin/sh";
+
 /// A program that can start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -54,10 +57,14 @@ pub(super) fn look(
     if let Some(obstacle) = incomplete(&closure) {
         return Err(obstacle);
     }
-    Ok(Found {
-        for_shell: closure.kind == ProgramKind::Data,
-        program,
-    })
+    let for_shell = closure.kind == ProgramKind::Data;
+    if for_shell && executable(tree, &RootPath::new(SHELL)).is_err() {
+        return Err(Obstacle::NotExecutable {
+            program,
+            why: format!("it is text without a #! line, and there is no {SHELL} to run it"),
+        });
+    }
+    Ok(Found { for_shell, program })
 }
 
 /// Whether the ELF file at the end of the chain is for this machine.

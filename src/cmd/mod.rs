@@ -49,7 +49,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Mount(args) => mount::run(&args, globals, &ui),
         Verb::Umount(args) => umount::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
-        Verb::Exec(args) => exec::run(&args, &ui),
+        Verb::Exec(args) => exec::run(&args, globals, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),
         Verb::Cleanup(args) => cleanup::run(&args, globals, &ui),
         Verb::Profile(args) => profile::run(&args, &ui),

@@ -11,7 +11,7 @@ use crate::session::Entry;
 use crate::ui::{Ui, escape_bytes, table};
 
 pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
-    let entries = sessions::all(&enter::place()?, ui)?;
+    let entries = sessions::all(enter::known_place()?.as_ref(), ui)?;
     if args.json {
         let list: Vec<serde_json::Value> = entries
             .iter()

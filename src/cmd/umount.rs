@@ -15,7 +15,7 @@ use crate::ui::{Ui, shell_quote};
 
 pub(super) fn run(args: &UmountArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let place = enter::place()?;
-    let entries = sessions::all(&place, ui)?;
+    let entries = sessions::all(Some(&place), ui)?;
     let found = find(&entries, &args.target)?;
     refuse_under_others(found, &entries)?;
     if globals.dry_run {

@@ -20,17 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Tells a session's supervisor to end it, and waits.
 ///
 /// # Errors
-/// ESRCH when it is gone, EPERM when it is another user's; ETIMEDOUT when it does not end.
+/// EPERM when it is another user's, ETIMEDOUT when it does not end. One that is gone has ended.
 pub fn stop(record: &Record) -> SysResult<()> {
     let supervisor = match sys::process::open_pidfd(record.supervisor.pid) {
         // Before Linux 5.3.
         Err(error) if error.errno == Errno::NOSYS => return stop_by_number(record),
+        // It ended by itself since its record was read.
+        Err(error) if error.errno == Errno::SRCH => return Ok(()),
         opened => opened?,
     };
     if !record.supervisor.exists() {
         return Ok(());
     }
-    sys::process::signal_pidfd(&supervisor, TERM)?;
+    match sys::process::signal_pidfd(&supervisor, TERM) {
+        Err(error) if error.errno == Errno::SRCH => return Ok(()),
+        sent => sent?,
+    }
     let [ended] = wait_readable([rustix::fd::AsFd::as_fd(&supervisor)], Some(PATIENCE));
     if ended {
         return Ok(());

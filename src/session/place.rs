@@ -48,6 +48,24 @@ impl Place {
     /// # Errors
     /// [`SessionError::NotOurs`] when the directory is somebody else's or open to others.
     pub fn open(runtime_directory: Option<&Path>) -> Result<Self, SessionError> {
+        Self::choose(runtime_directory, &Self::at)
+    }
+
+    /// The same place where it is there already; nothing is made.
+    ///
+    /// # Errors
+    /// As [`Place::open`].
+    pub fn known(runtime_directory: Option<&Path>) -> Result<Option<Self>, SessionError> {
+        match Self::choose(runtime_directory, &Self::existing) {
+            Err(SessionError::Sys(error)) if error.errno == Errno::NOENT => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    fn choose(
+        runtime_directory: Option<&Path>,
+        at: &dyn Fn(HostPath) -> Result<Self, SessionError>,
+    ) -> Result<Self, SessionError> {
         let uid = rustix::process::geteuid().as_raw();
         let runtime = runtime_directory.filter(|path| path.is_absolute());
         let own = match runtime {
@@ -55,14 +73,14 @@ impl Place {
             None => PathBuf::from(format!("/tmp/newroot-{uid}")),
         };
         if uid != 0 {
-            return Self::at(HostPath::new(own));
+            return at(HostPath::new(own));
         }
-        match Self::at(HostPath::new("/run/newroot")) {
+        match at(HostPath::new("/run/newroot")) {
             // Root of a user namespace, or a machine without a writable /run.
             Err(SessionError::Sys(error))
                 if [Errno::ACCESS, Errno::ROFS, Errno::NOENT].contains(&error.errno) =>
             {
-                Self::at(HostPath::new(own))
+                at(HostPath::new(own))
             }
             place => place,
         }
@@ -73,11 +91,15 @@ impl Place {
     /// # Errors
     /// As [`Place::open`].
     pub fn at(path: HostPath) -> Result<Self, SessionError> {
-        let uid = rustix::process::geteuid().as_raw();
         match sys::file::make_directory(rustix::fs::CWD, path.as_path(), 0o700) {
             Err(error) if error.errno != Errno::EXIST => return Err(error.into()),
             _ => {}
         }
+        Self::existing(path)
+    }
+
+    fn existing(path: HostPath) -> Result<Self, SessionError> {
+        let uid = rustix::process::geteuid().as_raw();
         // O_NOFOLLOW and a look at the descriptor: in /tmp anyone can be there before us.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(rustix::fs::CWD, path.as_path(), flags, Mode::empty())
