@@ -1,6 +1,7 @@
 //! `newroot enter`: gather, plan, show or do, report. `jail try` goes the same way with a root
 //! that has no name.
 
+mod binds;
 mod command;
 mod facts;
 mod failure;
