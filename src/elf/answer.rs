@@ -40,6 +40,7 @@ impl Walk<'_, '_> {
         let mut closure = Closure::empty(self.program.clone(), self.kind);
         closure.needs_proc = self.needs_proc;
         closure.missing = std::mem::take(&mut self.missing);
+        closure.not_preloaded = std::mem::take(&mut self.not_preloaded);
         closure.interpreter = self.interpreter_of();
         let all = self.loaded.iter();
         closure.cut_off = all

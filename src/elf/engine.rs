@@ -37,6 +37,8 @@ pub struct Options {
     pub library_path: Vec<u8>,
     /// LD_PRELOAD.
     pub preload: Vec<u8>,
+    /// The tree's /etc/ld.so.preload counts.
+    pub preload_file: bool,
     /// What relative names count from.
     pub cwd: RootPath,
     /// Where `env` looks for programs.
@@ -60,6 +62,7 @@ impl Default for Options {
             variants: false,
             library_path: Vec::new(),
             preload: Vec::new(),
+            preload_file: true,
             cwd: RootPath::root(),
             path: path.iter().map(RootPath::new).collect(),
         }
@@ -372,6 +375,9 @@ impl<'t> Engine<'t> {
     /// The names in /etc/ld.so.preload: separated by blanks, newlines and colons; `#` starts a
     /// comment.
     pub(super) fn preload_file(&mut self) -> Rc<[Arc<[u8]>]> {
+        if !self.options.preload_file {
+            return Rc::from([]);
+        }
         let tree = self.tree;
         let read = || {
             let path = RootPath::new("/etc/ld.so.preload");
@@ -384,6 +390,26 @@ impl<'t> Engine<'t> {
                 .collect()
         };
         Rc::clone(self.preload.get_or_insert_with(read))
+    }
+
+    /// LD_PRELOAD is this from here on; what was read stays known.
+    pub fn set_preload(&mut self, names: &[u8]) {
+        self.options.preload = names.to_vec();
+    }
+
+    /// /etc/ld.so.preload counts from here on.
+    pub fn use_preload_file(&mut self) {
+        self.options.preload_file = true;
+    }
+
+    /// What the answers depend on, without the extras that read more.
+    #[must_use]
+    pub fn plain_options(&self) -> Options {
+        Options {
+            variants: false,
+            notes: false,
+            ..self.options.clone()
+        }
     }
 
     /// Whether `path` is a directory.

@@ -37,6 +37,9 @@ pub struct Closure {
     pub missing: Vec<Missing>,
     /// Files that are there, and shorter than their own headers say.
     pub cut_off: Vec<CutOff>,
+    /// Names of LD_PRELOAD and /etc/ld.so.preload that no rule found: the loader complains, and
+    /// starts the program without them.
+    pub not_preloaded: Vec<Vec<u8>>,
     /// What start-up would refuse although every object is there.
     pub versions: Vec<VersionProblem>,
     /// `.note.dlopen` notes, where they were asked for.
@@ -58,6 +61,7 @@ impl Closure {
             objects: Vec::new(),
             missing: Vec::new(),
             cut_off: Vec::new(),
+            not_preloaded: Vec::new(),
             versions: Vec::new(),
             notes: Vec::new(),
             needs_proc: false,

@@ -72,8 +72,12 @@ struct Broken {
 }
 
 fn broken(root: &InRoot, manifest: &Manifest) -> Vec<Broken> {
+    let preload = manifest.environment.get("LD_PRELOAD");
     let options = Options {
         versions: true,
+        preload: preload
+            .map(|names| names.clone().into_bytes())
+            .unwrap_or_default(),
         ..Options::default()
     };
     let mut engine = Engine::with_options(root, options);
@@ -128,6 +132,10 @@ fn reasons(closure: &Closure) -> Vec<String> {
     }
     for cut in &closure.cut_off {
         out.push(format!("{}: {cut}", cut.path));
+    }
+    for name in &closure.not_preloaded {
+        let name = String::from_utf8_lossy(name);
+        out.push(format!("{name} is to be preloaded, and is missing"));
     }
     for problem in &closure.versions {
         out.push(format!(

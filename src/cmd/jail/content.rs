@@ -84,6 +84,7 @@ impl Content {
             from.find_inside(path.as_path())
         });
         let accounts = Accounts::read(tree);
+        gatherer.engine.set_preload(preload(&loaded).as_bytes());
         merged_usr(&mut gatherer);
         for item in &request.items {
             let shown = item.shown();
@@ -108,6 +109,11 @@ impl Content {
         profiles::check_users(&mut gatherer, &request.users, &accounts);
         if !gatherer.problems.is_empty() {
             return Err(failure(&gatherer.problems, &request.from));
+        }
+        gatherer.preload_file();
+        for name in std::mem::take(&mut gatherer.not_preloaded) {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            gatherer.notes.push(Note::NotPreloaded { name });
         }
         let around = Surroundings {
             accounts: &accounts,
@@ -164,6 +170,12 @@ impl Content {
             entries: Vec::new(),
         }
     }
+}
+
+/// LD_PRELOAD of whatever is started in the jail, as `take` lays the profiles' variables.
+fn preload(profiles: &[Profile]) -> String {
+    let of = |profile: &Profile| profile.environment.get("LD_PRELOAD").cloned();
+    profiles.iter().rev().find_map(of).unwrap_or_default()
 }
 
 fn helpful(request: &Request, loaded: &[Profile]) -> Vec<String> {

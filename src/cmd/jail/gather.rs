@@ -65,6 +65,8 @@ pub(super) struct Gatherer<'t> {
     /// Programs that must work in the jail.
     pub(super) programs: BTreeSet<RootPath>,
     pub(super) needs_proc: BTreeSet<RootPath>,
+    /// What is to be preloaded and is not found.
+    pub(super) not_preloaded: BTreeSet<Vec<u8>>,
     pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<Note>,
 }
@@ -74,6 +76,8 @@ impl<'t> Gatherer<'t> {
         let options = Options {
             variants: true,
             notes: true,
+            // The source's file counts where the jail gets it (`Gatherer::preload_file`).
+            preload_file: false,
             path: path.clone(),
             ..Options::default()
         };
@@ -93,6 +97,7 @@ impl<'t> Gatherer<'t> {
             reads_all: true,
             programs: BTreeSet::new(),
             needs_proc: BTreeSet::new(),
+            not_preloaded: BTreeSet::new(),
             problems: Vec::new(),
             notes: Vec::new(),
         }

@@ -49,6 +49,8 @@ impl Gatherer<'_> {
             keep_privileges: false,
             ..who
         };
+        self.not_preloaded
+            .extend(closure.not_preloaded.iter().cloned());
         for step in &closure.script {
             if let Some(name) = &step.missing {
                 self.missing(Problem::NoInterpreter {
@@ -133,6 +135,37 @@ impl Gatherer<'_> {
         }
     }
 
+    /// With /etc/ld.so.preload in the jail, every program in it loads what that names.
+    pub(super) fn preload_file(&mut self) {
+        let path = RootPath::new("/etc/ld.so.preload");
+        if !self.holds(&path) {
+            return;
+        }
+        self.engine.use_preload_file();
+        let who = For {
+            reason: self.reason("path /etc/ld.so.preload"),
+            keep_privileges: false,
+            need: Need::Incidental,
+            scripts: false,
+        };
+        let programs: Vec<RootPath> = self.asked.keys().cloned().collect();
+        for program in programs {
+            let Ok(closure) = self.engine.closure(&program) else {
+                continue;
+            };
+            self.not_preloaded
+                .extend(closure.not_preloaded.iter().cloned());
+            for object in &closure.objects {
+                if !self.holds(&object.path)
+                    && let Err(error) = self.want(&object.path, who)
+                {
+                    self.failed(&object.path, &error, who.need);
+                }
+            }
+            self.asked.insert(program, objects(&closure));
+        }
+    }
+
     /// Whether some program finds other libraries, or none, when there is no ld.so.cache.
     pub(super) fn needs_cache(&self) -> bool {
         if !self.by_cache {
@@ -140,7 +173,7 @@ impl Gatherer<'_> {
         }
         let mut bare = Layer::over(self.tree);
         bare.hide(&RootPath::new("/etc/ld.so.cache"));
-        let mut without = Engine::new(&bare);
+        let mut without = Engine::with_options(&bare, self.engine.plain_options());
         self.asked.iter().any(|(path, with)| {
             without
                 .closure(path)

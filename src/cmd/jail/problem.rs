@@ -134,6 +134,8 @@ pub(super) enum Note {
     Incomplete(Problem),
     /// An optional thing that is not installed.
     Absent { what: String, by: String },
+    /// A library that every program would load first, and that is not found.
+    NotPreloaded { name: String },
     /// A library that is loaded later, if it is there.
     Dlopen { program: RootPath, note: DlopenNote },
 }

@@ -209,6 +209,10 @@ fn notes(content: &Content, verbose: bool) -> Vec<String> {
             Note::LeftOut { path, errno } => format!("{path}: left out: {}", describe(*errno)),
             Note::Incomplete(problem) => problem.line(),
             Note::Absent { .. } => continue,
+            Note::NotPreloaded { name } => format!(
+                "{name} is to be preloaded (LD_PRELOAD or /etc/ld.so.preload) and is not found: \
+                 every program says so when it starts, and runs without it"
+            ),
             Note::Dlopen { program, note } => {
                 if note.sonames.iter().any(|name| holds(content, name)) {
                     continue;

@@ -65,6 +65,11 @@ fn program(closure: &Closure, notes: bool) -> Value {
     if !closure.cut_off.is_empty() {
         entry.insert("cut_off".into(), cut_off(closure));
     }
+    if !closure.not_preloaded.is_empty() {
+        let names = closure.not_preloaded.iter();
+        let names = names.map(|name| json!(String::from_utf8_lossy(name)));
+        entry.insert("not_preloaded".into(), names.collect());
+    }
     entry.insert("versions".into(), versions(closure));
     entry.insert("needs_proc".into(), json!(closure.needs_proc));
     if notes {

@@ -120,6 +120,7 @@ impl<'a> Painter<'a> {
         self.interpreter(&indent);
         self.objects(&indent);
         self.cut_off(&indent);
+        self.not_preloaded(&indent);
         self.versions(&indent);
         self.notes(&indent);
     }
@@ -237,6 +238,15 @@ impl<'a> Painter<'a> {
     fn cut_off(&mut self, indent: &str) {
         for cut in &self.closure.cut_off {
             let text = format!("{}: {cut}", text_of(&cut.path));
+            let text = self.style.paint(RED, &text);
+            self.line(&format!("{indent}   {text}"));
+        }
+    }
+
+    fn not_preloaded(&mut self, indent: &str) {
+        for name in &self.closure.not_preloaded {
+            let name = escape_bytes(name);
+            let text = format!("{name} is to be preloaded and not found: it starts without");
             let text = self.style.paint(RED, &text);
             self.line(&format!("{indent}   {text}"));
         }

@@ -265,3 +265,77 @@ fn profiles_bring_directories_links_files_and_users() {
         "{passwd}"
     );
 }
+
+/// A root with true(1), and a library that nothing needs but a preload.
+fn with_preload(ground: &Ground) {
+    let copy = |from: &str, to: &str| {
+        let to = ground.file(to, "");
+        fs::copy(from, to).unwrap();
+    };
+    copy("/usr/bin/true", "/bin/true");
+    copy("/lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2");
+    for name in ["libc.so.6", "libm.so.6", "libresolv.so.2"] {
+        copy(
+            &format!("/lib/x86_64-linux-gnu/{name}"),
+            &format!("/lib/{name}"),
+        );
+    }
+    fs::rename(
+        ground.path("root/lib/libresolv.so.2"),
+        ground.file("/opt/pre.so", ""),
+    )
+    .unwrap();
+}
+
+#[test]
+fn what_a_profile_preloads_comes_along() {
+    let ground = Ground::new();
+    with_preload(&ground);
+    let profile = "description = 'p'\nprograms = ['/bin/true']\n\
+                   [environment]\nLD_PRELOAD = '/opt/pre.so libm.so.6 libgone.so'\n";
+    fs::write(ground.path("p.toml"), profile).unwrap();
+    let build = ["build", "--from", "root", "--profile", "./p.toml", "j"];
+    ground
+        .jail(&build)
+        .run()
+        .code(0)
+        .stderr_has("libgone.so is to be preloaded")
+        .stderr_has("is not found");
+    for path in ["opt/pre.so", "lib/libm.so.6"] {
+        assert!(ground.path("j").join(path).try_exists().unwrap(), "{path}");
+    }
+    ground
+        .jail(&["check", "j"])
+        .run()
+        .code(1)
+        .stdout_is("broken   /bin/true: libgone.so is to be preloaded, and is missing\n");
+}
+
+#[test]
+fn ld_so_preload_counts_where_the_jail_has_it() {
+    let ground = Ground::new();
+    with_preload(&ground);
+    ground.file(
+        "/etc/ld.so.preload",
+        "/opt/pre.so # all of them\nlibgone.so\n",
+    );
+    // Without the file nothing is preloaded.
+    let without = ["build", "--from", "root", "j", "/bin/true"];
+    ground.jail(&without).run().code(0);
+    assert!(!ground.path("j/opt").try_exists().unwrap());
+    ground.jail(&["check", "j"]).run().code(0);
+    let with = ["add", "j", "/etc/ld.so.preload"];
+    ground
+        .jail(&with)
+        .run()
+        .code(0)
+        .stderr_has("libgone.so is to be preloaded");
+    assert!(ground.path("j/opt/pre.so").try_exists().unwrap());
+    let why = ground.entry("j", "/opt/pre.so").unwrap()["why"].clone();
+    assert_eq!(why, serde_json::json!(["path /etc/ld.so.preload"]));
+    ground
+        .jail(&["check", "j"])
+        .run()
+        .code(1)
+        .stdout_has("libgone.so is to be preloaded");
+}
