@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use crate::error::Failure;
 use crate::exec::{StageError, lock_jail};
 use crate::model::{
-    Entry, EntryKind, HostPath, Kind, MANIFEST, Manifest, Meta, PENDING, Pending, RootPath, Text,
-    hex,
+    Entry, EntryKind, HostPath, Kind, MANIFEST, Manifest, ManifestError, Meta, PENDING, Pending,
+    RootPath, Text, hex,
 };
 use crate::plan::jail::{Actual, half_made};
 use crate::root::{self, InRoot, Tree};
@@ -71,10 +71,7 @@ pub(super) fn open(verb: &str, dir: &HostPath) -> anyhow::Result<Jail> {
             format!("newroot jail build {} PROGRAM", shell_quote(dir)),
         )
     })?;
-    let manifest = Manifest::parse(&bytes).map_err(|error| {
-        Failure::new(what, format!("its manifest is damaged: {error}"))
-            .detail(dir.show_inside(&path).display().to_string())
-    })?;
+    let manifest = Manifest::parse(&bytes).map_err(|error| damaged(what, dir, &bytes, &error))?;
     let sum = hex(blake3::hash(&bytes).as_bytes());
     let pending = pending(&root, &sum);
     Ok(Jail {
@@ -84,6 +81,49 @@ pub(super) fn open(verb: &str, dir: &HostPath) -> anyhow::Result<Jail> {
         sum,
         pending,
     })
+}
+
+/// What is in the jail is not known any more: the way out is a new one.
+fn damaged(what: String, dir: &HostPath, bytes: &[u8], error: &ManifestError) -> Failure {
+    let path = dir.show_inside(&RootPath::new(MANIFEST));
+    let failure = match error {
+        ManifestError::Version(_) => Failure::new(what, format!("its manifest: {error}")),
+        ManifestError::Json(_) => Failure::new(what, format!("its manifest is damaged: {error}")),
+    };
+    let mut aside = dir.as_path().as_os_str().to_owned();
+    aside.push(".old");
+    failure
+        .detail(path.display().to_string())
+        .detail("nothing was changed; it can still be entered")
+        .hint(
+            "set it aside",
+            format!("mv {} {}", shell_quote(dir), shell_quote(&aside)),
+        )
+        .hint("build it again", rebuild(dir, bytes))
+}
+
+/// The command that built it, as far as the manifest still says.
+fn rebuild(dir: &HostPath, bytes: &[u8]) -> String {
+    use std::ffi::OsStr;
+    let Some(request) = Manifest::salvage_request(bytes) else {
+        return format!("newroot jail build {} PROGRAM", shell_quote(dir));
+    };
+    let mut words = vec![String::from("newroot jail build")];
+    if request.from != RootPath::root() {
+        words.push(format!("--from {}", shell_quote(request.from.as_path())));
+    }
+    let named = |option: &str, value: &String| format!("{option} {}", shell_quote(value));
+    words.extend(request.profiles.iter().map(|one| named("--profile", one)));
+    words.extend(request.users.iter().map(|one| named("--with-user", one)));
+    words.extend(
+        request
+            .keep_privileges
+            .then(|| String::from("--keep-privileges")),
+    );
+    words.push(shell_quote(dir));
+    let items = request.items.iter();
+    words.extend(items.map(|item| shell_quote(OsStr::from_bytes(&item.0))));
+    words.join(" ")
 }
 
 /// What a change of this very manifest was to make when it was cut short.

@@ -232,6 +232,47 @@ fn remove_takes_an_unchanged_jail_away_and_refuses_what_is_none() {
 }
 
 #[test]
+fn a_damaged_manifest_changes_nothing_and_says_how_to_build_it_again() {
+    let ground = built();
+    let path = ground.path("j/.newroot/manifest.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    let from = ground.path("root");
+    let again = format!("newroot jail build --from {} j /data", from.display());
+    let cut = &whole[..whole.len() - 100];
+    let other = whole.replace("\"version\": 1", "\"version\": 9");
+    for (text, hint) in [
+        (cut, again.as_str()),
+        (other.as_str(), again.as_str()),
+        ("", "newroot jail build j PROGRAM"),
+        ("[1]", "newroot jail build j PROGRAM"),
+    ] {
+        fs::write(&path, text).unwrap();
+        for words in [
+            &["check", "j"][..],
+            &["show", "j"],
+            &["update", "j"],
+            &["add", "j", "/data/a"],
+            &["remove", "j"],
+            &["remove", "--all", "j"],
+        ] {
+            ground
+                .jail(words)
+                .run()
+                .code(125)
+                .stderr_has("nothing was changed")
+                .stderr_has("mv j j.old")
+                .stderr_has(hint);
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(read(&ground, "data/a"), "a1");
+    }
+    fs::rename(ground.path("j"), ground.path("j.old")).unwrap();
+    let words: Vec<&str> = again.split(' ').skip(2).collect();
+    ground.jail(&words).run().code(0);
+    ground.jail(&["check", "j"]).run().code(0);
+}
+
+#[test]
 fn remove_names_who_works_there() {
     let ground = built();
     let mut child = std::process::Command::new("sleep")
