@@ -78,7 +78,8 @@ fn runs_here(engine: &mut Engine<'_>, closure: &crate::elf::Closure) -> Option<O
     foreign(&binary, object.target, &runs())
 }
 
-fn runs() -> Runs {
+/// What this kernel runs, emulators included.
+pub(super) fn runs() -> Runs {
     let directory = RootPath::new("/proc/sys/fs/binfmt_misc");
     let emulated = Host.list(&directory).unwrap_or_default().into_iter();
     let enabled = |name: &OsString| {

@@ -6,19 +6,22 @@
 
 use std::rc::Rc;
 
+use goblin::elf::header::EM_X86_64;
 use goblin::elf::note::NoteDataIterator;
 use serde_json::Value;
 
 use super::answer::Finished;
-use super::engine::Engine;
+use super::engine::{ElfError, Engine};
 use super::object::{Object, Segment};
 use super::read::read_up_to;
 use super::types::{DlopenNote, Needer};
 use super::walk::Loaded;
+use crate::model::RootPath;
 use crate::root::TreeFile;
 
 const OWNER: &str = "FDO";
 const KIND: u32 = 0x407c_0c0a;
+const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
 /// A note segment is a few hundred bytes.
 const MAX_NOTES: usize = 256 << 10;
 
@@ -58,6 +61,22 @@ pub fn read(file: &TreeFile, object: &Object) -> Vec<DlopenNote> {
 }
 
 fn read_segment(file: &TreeFile, object: &Object, segment: &Segment) -> Vec<DlopenNote> {
+    let mut all = Vec::new();
+    each_note(file, object, segment, &mut |owner, kind, text| {
+        if kind == KIND && owner == OWNER {
+            all.extend(parse(text));
+        }
+    });
+    all
+}
+
+/// Shows owner, type and content of each note.
+fn each_note(
+    file: &TreeFile,
+    object: &Object,
+    segment: &Segment,
+    visit: &mut dyn FnMut(&str, u32, &[u8]),
+) {
     let size = usize::try_from(segment.size)
         .unwrap_or(usize::MAX)
         .min(MAX_NOTES);
@@ -70,14 +89,66 @@ fn read_segment(file: &TreeFile, object: &Object, segment: &Segment) -> Vec<Dlop
         offset: 0,
         ctx: (align, object.target.ctx()),
     };
-    let mut all = Vec::new();
     for note in notes {
         let Ok(note) = note else { break };
-        if note.n_type == KIND && note.name == OWNER {
-            all.extend(parse(note.desc));
-        }
+        visit(note.name, note.n_type, note.desc);
     }
-    all
+}
+
+impl Engine<'_> {
+    /// The x86-64 level that a file was marked to need (`ld -z x86-64-v3`): where the CPU has
+    /// less, glibc refuses it with "CPU ISA level is lower than required". 1 is what all have.
+    ///
+    /// # Errors
+    /// As [`Engine::object`].
+    pub fn x86_level(&mut self, path: &RootPath) -> Result<u8, ElfError> {
+        let object = self.object(path)?;
+        let mut level = 1;
+        if object.target.machine != EM_X86_64 {
+            return Ok(level);
+        }
+        let opened = self.tree.open(path);
+        let file = opened.map_err(|source| ElfError::Open {
+            path: path.clone(),
+            source,
+        })?;
+        for segment in &object.notes {
+            each_note(&file, &object, segment, &mut |owner, kind, text| {
+                if owner == "GNU" && kind == NT_GNU_PROPERTY_TYPE_0 {
+                    level = level.max(level_needed(text));
+                }
+            });
+        }
+        Ok(level)
+    }
+}
+
+/// `GNU_PROPERTY_X86_ISA_1_NEEDED`: bit 0 is the baseline, bit 1 x86-64-v2 and so on.
+fn level_needed(mut properties: &[u8]) -> u8 {
+    const ISA_1_NEEDED: u32 = 0xc000_8002;
+    let number = |bytes: &[u8]| -> Option<u32> {
+        Some(u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?))
+    };
+    while let (Some(kind), Some(size)) = (number(properties), properties.get(4..).and_then(number))
+    {
+        let Some(data) = properties.get(8..) else {
+            break;
+        };
+        if kind == ISA_1_NEEDED {
+            let bits = number(data).unwrap_or(0) & 0xf;
+            return u8::try_from(u32::BITS.saturating_sub(bits.leading_zeros()))
+                .unwrap_or(1)
+                .max(1);
+        }
+        // Each is padded to eight bytes.
+        let padded = usize::try_from(size)
+            .unwrap_or(usize::MAX)
+            .checked_next_multiple_of(8);
+        properties = padded
+            .and_then(|padded| data.get(padded..))
+            .unwrap_or_default();
+    }
+    1
 }
 
 /// Both shapes of the specification: one object, and an array of them.
@@ -116,6 +187,28 @@ fn note(item: &Value) -> Option<DlopenNote> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_level_is_the_highest_bit_that_is_needed() {
+        let property = |kind: u32, data: u32| {
+            let words = [kind, 4, data, 0];
+            words
+                .iter()
+                .flat_map(|word| word.to_le_bytes())
+                .collect::<Vec<u8>>()
+        };
+        let needed = |bits| property(0xc000_8002, bits);
+        for (bits, level) in [(0, 1), (1, 1), (3, 2), (4, 3), (7, 3), (0xf, 4), (0xf0, 1)] {
+            assert_eq!(level_needed(&needed(bits)), level, "{bits:x}");
+            let after_another = [property(0xc000_0002, 3), needed(bits)].concat();
+            assert_eq!(level_needed(&after_another), level, "{bits:x}");
+        }
+        let mut cut = needed(4);
+        cut.truncate(9);
+        for broken in [Vec::new(), vec![2, 0x80], vec![0xff; 16], cut] {
+            assert_eq!(level_needed(&broken), 1);
+        }
+    }
 
     #[test]
     fn both_shapes_are_read() {

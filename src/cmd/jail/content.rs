@@ -111,6 +111,8 @@ impl Content {
             return Err(failure(&gatherer.problems, &request.from));
         }
         gatherer.preload_file();
+        gatherer.note_what_does_not_start();
+        content.note_what_path_misses(&gatherer);
         for name in std::mem::take(&mut gatherer.not_preloaded) {
             let name = String::from_utf8_lossy(&name).into_owned();
             gatherer.notes.push(Note::NotPreloaded { name });
@@ -125,11 +127,31 @@ impl Content {
         content.made.extend(base(&around, &holds));
         content.programs = std::mem::take(&mut gatherer.programs);
         content.needs_proc = std::mem::take(&mut gatherer.needs_proc);
-        content.notes = std::mem::take(&mut gatherer.notes);
+        content.notes.append(&mut gatherer.notes);
         content.facts = gatherer.finish();
         content.packages = owners(tree, &content.facts);
         content.helpful = helpful(request, &loaded);
         Ok(content)
+    }
+
+    /// A profile's PATH counts for whatever is started in the jail.
+    fn note_what_path_misses(&mut self, gatherer: &Gatherer<'_>) {
+        let Some(path) = self.environment.get("PATH") else {
+            return;
+        };
+        let real = |path: &RootPath| root::canonical(gatherer.tree(), path).ok();
+        let places: BTreeSet<RootPath> = path
+            .split(':')
+            .filter_map(|place| real(&RootPath::new(place)))
+            .collect();
+        for program in &gatherer.programs {
+            if real(&program.parent()).is_some_and(|place| !places.contains(&place)) {
+                self.notes.push(Note::NotInPath {
+                    program: program.clone(),
+                    path: path.clone(),
+                });
+            }
+        }
     }
 
     /// Every path of the jail-to-be.
@@ -309,6 +331,10 @@ fn advise(mut failure: Failure, problem: &Problem) -> Failure {
             }
             failure
         }
+        Problem::Unreadable {
+            nearest: Some(near),
+            ..
+        } => failure.hint("the nearest name there is", near.to_string()),
         Problem::NoLibrary {
             program, searched, ..
         } => {

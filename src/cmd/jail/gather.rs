@@ -11,7 +11,7 @@ use super::problem::{Note, Problem};
 use crate::elf::{Engine, Options};
 use crate::model::{FileId, Kind, Meta, RootPath};
 use crate::plan::jail::{Facts, Found, What};
-use crate::profile::Pattern;
+use crate::profile::{Pattern, nearest};
 use crate::root::{Trail, Tree, resolve};
 use crate::sys::errno_of;
 
@@ -256,12 +256,27 @@ impl<'t> Gatherer<'t> {
             Need::Required => self.problems.push(Problem::Unreadable {
                 path: path.clone(),
                 errno,
+                nearest: (errno == Errno::NOENT)
+                    .then(|| self.nearest_to(path))
+                    .flatten(),
             }),
             Need::Incidental => self.notes.push(Note::LeftOut {
                 path: path.clone(),
                 errno,
             }),
         }
+    }
+
+    fn nearest_to(&self, path: &RootPath) -> Option<RootPath> {
+        let above = path.parent();
+        let names = self.tree.list(&above).ok()?;
+        let names: Vec<String> = names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .collect();
+        let word = path.file_name()?.to_str()?;
+        let near = nearest(word, names.iter().map(String::as_str))?;
+        Some(above.join(near))
     }
 
     /// A path of a package or of a directory, as it stands: a link stays a link, and the file it

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::gather::{For, Gatherer, Need};
 use super::problem::{Note, Problem};
+use crate::cmd::look::runs;
 use crate::elf::{Closure, ElfError, Engine, FoundBy, Needer, ProgramKind};
 use crate::model::{FileId, Meta, RootPath};
+use crate::plan::look::{Obstacle, foreign};
 use crate::root::Layer;
 
 impl Gatherer<'_> {
@@ -133,6 +135,44 @@ impl Gatherer<'_> {
         } else {
             self.notes.push(Note::Incomplete(problem));
         }
+    }
+
+    /// What is there as a whole and does not start: for another machine, or a better CPU.
+    pub(super) fn note_what_does_not_start(&mut self) {
+        let runs = runs();
+        let own = crate::probe::cpu::cpu().x86_level;
+        for program in self.programs.clone() {
+            let Ok(closure) = self.engine.closure(&program) else {
+                continue;
+            };
+            let binary = closure.script.last().map_or(&program, |step| &step.program);
+            let Ok(object) = self.engine.object(binary) else {
+                continue;
+            };
+            let why = match foreign(binary, object.target, &runs) {
+                Some(Obstacle::OtherMachine { machine, .. }) => Some(format!(
+                    "it is for {machine}, and this machine is {}",
+                    runs.machine
+                )),
+                _ => self.beyond_this_cpu(binary, &closure, own),
+            };
+            if let Some(why) = why {
+                self.notes.push(Note::WillNotStart { program, why });
+            }
+        }
+    }
+
+    fn beyond_this_cpu(&mut self, binary: &RootPath, closure: &Closure, own: u8) -> Option<String> {
+        let libraries = closure.objects.iter().map(|object| &object.path);
+        for path in std::iter::once(binary).chain(libraries) {
+            let level = self.engine.x86_level(path).unwrap_or(1);
+            if level > own {
+                return Some(format!(
+                    "{path} was built for CPUs of level x86-64-v{level}, and this one has v{own}"
+                ));
+            }
+        }
+        None
     }
 
     /// With /etc/ld.so.preload in the jail, every program in it loads what that names.

@@ -22,7 +22,12 @@ pub(super) enum Problem {
         here: bool,
     },
     /// A path that cannot be looked at or read.
-    Unreadable { path: RootPath, errno: Errno },
+    Unreadable {
+        path: RootPath,
+        errno: Errno,
+        /// What there is with a name like that.
+        nearest: Option<RootPath>,
+    },
     /// An ELF file that nothing can start.
     Broken { path: RootPath, reason: String },
     /// A script whose interpreter is not there.
@@ -82,10 +87,10 @@ impl Problem {
     pub(super) fn line(&self) -> String {
         match self {
             Self::NoProgram { name, by, .. } => format!("{by}: there is no program {name}"),
-            Self::Unreadable { path, errno } if *errno == Errno::OPNOTSUPP => {
+            Self::Unreadable { path, errno, .. } if *errno == Errno::OPNOTSUPP => {
                 format!("{path} is neither a file nor a directory nor a device")
             }
-            Self::Unreadable { path, errno } => format!("{path}: {}", describe(*errno)),
+            Self::Unreadable { path, errno, .. } => format!("{path}: {}", describe(*errno)),
             Self::Broken { path, reason } => format!("{path} cannot be started: {reason}"),
             Self::NoInterpreter { script, name, .. } => format!(
                 "{script} is run by {}, which is not there",
@@ -134,6 +139,12 @@ pub(super) enum Note {
     Incomplete(Problem),
     /// An optional thing that is not installed.
     Absent { what: String, by: String },
+    /// None of a profile's users is known.
+    NoUsers { by: String, names: String },
+    /// A program in a directory that the profile's PATH does not name.
+    NotInPath { program: RootPath, path: String },
+    /// A program that this machine does not start.
+    WillNotStart { program: RootPath, why: String },
     /// A library that every program would load first, and that is not found.
     NotPreloaded { name: String },
     /// A library that is loaded later, if it is there.

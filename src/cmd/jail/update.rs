@@ -15,7 +15,7 @@ use crate::model::{EntryKind, HostPath, Request, RootPath, hex};
 use crate::plan::jail::{Kept, Update, Wanted, update};
 use crate::root::{InRoot, Tree, sum_of};
 use crate::sys::{self, signal::Held};
-use crate::ui::Ui;
+use crate::ui::{Ui, shell_quote};
 
 pub(super) fn run(args: &UpdateArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let dir = directory(&args.dir);
@@ -70,7 +70,7 @@ pub(super) fn bring(
                 .detail("what was replaced before that stays; doing it again goes on from there")
         })?;
     report(&dir, &content, &update, &counted, ui);
-    Ok(Exit::Success)
+    Ok(in_the_way(&dir, &update, ui))
 }
 
 /// The sums of what may be there already; the rest is summed while it is copied.
@@ -167,6 +167,24 @@ fn report(dir: &HostPath, content: &Content, update: &Update, counted: &Counted,
     }
     report_kept(update, ui);
     Built::new(dir, content, &update.plan, counted, ui.verbose()).show(ui);
+}
+
+/// What stands where something of the jail should: until it is gone, the jail is not what was
+/// asked for.
+fn in_the_way(dir: &HostPath, update: &Update, ui: &Ui) -> Exit {
+    let mut obstacles = update.kept.iter().filter(|(_, why)| *why == Kept::InTheWay);
+    let Some((path, _)) = obstacles.next() else {
+        return Exit::Success;
+    };
+    let place = absolute(dir).show_inside(path);
+    let mut aside = place.clone().into_os_string();
+    aside.push(".old");
+    ui.note(&format!(
+        "hint: set it aside, then do this again: mv {} {}",
+        shell_quote(&place),
+        shell_quote(&aside)
+    ));
+    Exit::Findings
 }
 
 fn report_kept(update: &Update, ui: &Ui) {

@@ -339,3 +339,75 @@ fn ld_so_preload_counts_where_the_jail_has_it() {
         .code(1)
         .stdout_has("libgone.so is to be preloaded");
 }
+
+#[test]
+fn what_does_not_start_here_is_said_at_the_end() {
+    let ground = Ground::new();
+    let program = ground.file("/bin/strange", "");
+    let mut bytes = fs::read("/bin/busybox").unwrap();
+    // e_machine: RISC-V.
+    bytes[18..20].copy_from_slice(&243_u16.to_le_bytes());
+    fs::write(&program, bytes).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let build = ["build", "--from", "root", "j", "/bin/strange"];
+    let run = ground.jail(&build).run();
+    run.code(0);
+    if !std::path::Path::new("/proc/sys/fs/binfmt_misc/qemu-riscv64").exists() {
+        run.stderr_has("will not start on this machine:\n  /bin/strange: it is for riscv64")
+            .stderr_has("\nnext: newroot enter j");
+    }
+}
+
+#[test]
+fn slips_in_a_profile_meet_the_nearest_name() {
+    let ground = Ground::new();
+    ground.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    ground.file("/dev/null", "x");
+    let tool = ground.file("/opt/bin/tool", "#!/opt/bin/tool\n");
+    fs::copy("/bin/busybox", &tool).unwrap();
+    let build = |text: &str| {
+        fs::write(ground.path("p.toml"), format!("description = 'p'\n{text}")).unwrap();
+        ground
+            .jail(&["build", "--from", "root", "-p", "./p.toml", "j"])
+            .run()
+    };
+    build("devices = ['/dev/nulll']")
+        .code(125)
+        .stderr_has("the nearest name there is:       /dev/null");
+    build("programs = ['/opt/bin/tol']")
+        .code(125)
+        .stderr_has("/opt/bin/tool");
+    build("program = ['/opt/bin/tool']")
+        .code(125)
+        .stderr_has("did you mean `programs`?");
+    build("programs = ['/opt/bin/tool']\nusers = ['roott']\n[environment]\nPATH = '/bin:/usr/bin'")
+        .code(0)
+        .stderr_has("there is no user roott")
+        .stderr_has(
+            "/opt/bin/tool is found by its whole path only: the profile's PATH is /bin:/usr/bin",
+        );
+    ground.jail(&["remove", "j"]).run().code(0);
+    let run =
+        build("programs = ['/opt/bin/tool']\nusers = ['root']\n[environment]\nPATH = '/opt/bin'");
+    run.code(0);
+    assert!(
+        !run.stderr.contains("whole path") && !run.stderr.contains("no user"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_directory_that_holds_something_is_named_with_the_way_out() {
+    let ground = Ground::new();
+    ground.file("/data/a", "a");
+    fs::create_dir(ground.path("full")).unwrap();
+    fs::write(ground.path("full/precious"), "x").unwrap();
+    ground
+        .jail(&["build", "--from", "root", "full", "/data"])
+        .run()
+        .code(125)
+        .stderr_has("it holds precious")
+        .stderr_has("ls -A full")
+        .stderr_has("newroot jail build full/jail PROGRAM");
+    assert_eq!(names(&ground.path("full")), ["precious"]);
+}

@@ -113,7 +113,8 @@ fn what_stands_in_the_way_of_a_new_file_stays() {
     ground
         .jail(&["update", "j"])
         .run()
-        .code(0)
+        .code(1)
+        .stderr_has("set it aside, then do this again: mv ")
         .stderr_has("/data/new: something that newroot did not make is in the way");
     assert_eq!(read(&ground, "data/new"), "mine");
 }

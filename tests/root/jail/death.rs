@@ -67,7 +67,10 @@ fn nothing_left(in_tmp: &[&str]) {
 /// `cleanup` leaves no record of a dead session.
 fn cleaned() {
     newroot(["cleanup"]).run().code(0);
-    assert_eq!(names("/run/newroot"), [""; 0]);
+    // Killed before there was a place for records there is none: cleanup makes nothing.
+    if is_there("/run/newroot") {
+        assert_eq!(names("/run/newroot"), [""; 0]);
+    }
 }
 
 fn killed() {
