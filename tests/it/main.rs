@@ -6,6 +6,7 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
+mod apparmor;
 mod corpus;
 mod elf;
 mod export;
