@@ -269,6 +269,22 @@ fn failing_calls() {
     with_fault(build("k"), "mknodat", "EPERM", 1).run().code(0);
     assert!(!is_there("/tmp/k/dev/full"));
     jail(&["check", "k"]).run().code(0);
+    // A device that no /dev of newroot's has is named, with what helps.
+    fs::write(
+        "/tmp/p.toml",
+        "programs = ['bash']\ndevices = ['/dev/kmsg']\n",
+    )
+    .unwrap();
+    with_fault(
+        jail(&["build", "-p", "./p.toml", "l"]),
+        "mknodat",
+        "EPERM",
+        2,
+    )
+    .run()
+    .code(0)
+    .stderr_has("/dev/kmsg: that /dev does not have it; newroot enter --dev host has");
+    jail(&["check", "l"]).run().code(0);
 }
 
 fn vanishing_source() {
