@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{enter, sessions};
+use super::{alone, enter, sessions};
 use crate::cli::Globals;
 use crate::cli::sessions::CleanupArgs;
 use crate::error::Exit;
@@ -25,6 +25,7 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
     if globals.dry_run {
         return preview(&dead, ui);
     }
+    let _alone = (!dead.is_empty()).then(|| alone::wait(ui));
     let mut incomplete = false;
     let mut list = Vec::new();
     for entry in &dead {
@@ -36,6 +37,7 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
         for fate in fates {
             match fate {
                 Fate::Undone(what) => undone.push(what),
+                Fate::Passed(what, who) => undone.extend([what, who]),
                 Fate::Nothing => {}
                 Fate::Held(holders) => left.extend(holders.iter().map(enter::describe)),
                 Fate::Failed(error) => left.push(format!("{:#}", anyhow::Error::from(error))),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::doctor::DoctorArgs;
-use crate::cmd::target;
+use crate::cmd::{alone, target};
 use crate::doctor::{self, Facts, Report, Severity};
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, RootPath};
@@ -37,7 +37,7 @@ pub(super) struct Diagnosis {
 }
 
 pub(super) fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<Exit> {
-    let diagnosis = diagnose(args.target.as_deref(), args.quick)?;
+    let diagnosis = diagnose(args.target.as_deref(), args.quick, ui)?;
     if args.json {
         let shown = shown(&diagnosis, args.target.as_deref(), ui);
         let mut text = serde_json::to_string_pretty(&screen::json(&shown))?;
@@ -57,12 +57,15 @@ pub(super) fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// [`Failure`]: nothing fits, several do, it is locked, it cannot be opened.
-pub(super) fn diagnose(target: Option<&OsStr>, quick: bool) -> anyhow::Result<Diagnosis> {
+pub(super) fn diagnose(target: Option<&OsStr>, quick: bool, ui: &Ui) -> anyhow::Result<Diagnosis> {
     let begin = Instant::now();
     let named = target.map(name);
     let (system, inventory, report) = match &named {
         Some(Name::Directory(path)) => of_directory(path, quick)?,
-        _ => of_disks(target, named.as_ref(), quick)?,
+        _ => {
+            let _alone = alone::wait(ui);
+            of_disks(target, named.as_ref(), quick)?
+        }
     };
     Ok(Diagnosis {
         system,

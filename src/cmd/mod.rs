@@ -3,6 +3,7 @@
 //! A verb returns its [`Exit`]; an error becomes exit 125 unless it is a
 //! [`crate::error::Failure`] that says otherwise.
 
+mod alone;
 mod cleanup;
 mod closure;
 mod completions;

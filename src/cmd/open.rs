@@ -180,13 +180,14 @@ impl Opened {
         choices: &Choices,
         access: Access,
         root: &HostPath,
+        ui: &Ui,
     ) -> anyhow::Result<String> {
         let name = target.map(name);
         if let Some(Name::Directory(path)) = &name {
             return Ok(format!("# {path} is taken as it is\n"));
         }
         let visible = Visible::Host(root.clone());
-        Work::new(target, name, choices, visible)?.preview(access)
+        Work::new(target, name, choices, visible)?.preview(access, ui)
     }
 
     /// Closes everything, proves it free, and opens it again read-write. Nothing is asked: the

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::Globals;
 use crate::cli::scan::ScanArgs;
-use crate::cmd::{target, unlock};
+use crate::cmd::{alone, target, unlock};
 use crate::error::Exit;
 use crate::model::HostPath;
 use crate::probe::scan::{self, Found, Options, Scan};
@@ -20,6 +20,7 @@ pub(super) fn run(args: &ScanArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
         .map(|typed| (typed, name(typed)))
         .collect();
     if globals.dry_run && !args.unlock.is_empty() {
+        let _alone = alone::wait(ui);
         let scan = open(&named)?;
         let text = unlock::preview(&scan, &args.unlock, args.key_file.as_deref())?;
         ui.out(text.as_bytes())?;
@@ -51,6 +52,7 @@ fn look(named: &[(&OsString, Name)], args: &ScanArgs, ui: &Ui) -> anyhow::Result
         .collect();
     let mut found = Found::default();
     if directories.is_empty() || !devices(named).is_empty() || !args.unlock.is_empty() {
+        let _alone = alone::wait(ui);
         let scan = open(named)?;
         found = if args.unlock.is_empty() {
             scan.finish().map_err(|left| target::left_open(&left))?

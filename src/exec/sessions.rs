@@ -68,6 +68,9 @@ fn stop_by_number(record: &Record) -> SysResult<()> {
 pub enum Fate {
     /// It was undone; what that was, for people.
     Undone(String),
+    /// It was undone; what that was, and what somebody else does with the device since: nothing of
+    /// ours is left there.
+    Passed(String, String),
     /// There was nothing to undo: it was never done, or somebody else undid it.
     Nothing,
     /// Somebody still holds it.
@@ -92,7 +95,7 @@ pub fn clean_up(place: &Place, id: &str) -> Result<Option<Vec<Fate>>, SessionErr
             continue;
         }
         let fate = undo(&planned.item, planned.state, dead.record());
-        if matches!(fate, Fate::Undone(_) | Fate::Nothing) {
+        if matches!(fate, Fate::Undone(_) | Fate::Passed(..) | Fate::Nothing) {
             dead.forget(planned.id)?;
         } else {
             stuck |= is_storage(&planned.item);
@@ -164,6 +167,7 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
             let holders = find_holders(&Traces {
                 mount_namespaces: vec![*mount],
                 devices: devices.clone(),
+                nodes: Vec::new(),
             });
             if holders.is_empty() {
                 Fate::Nothing

@@ -39,9 +39,12 @@ pub enum PeekError {
     /// The kernel said no.
     #[error(transparent)]
     Sys(#[from] SysError),
-    /// The device is still claimed after the peek was closed.
+    /// The device is still claimed after the peek was closed, and by this very process.
     #[error("{0} is still in use after it was looked into")]
     StillClaimed(PathBuf),
+    /// Somebody else claimed the device while it was looked into.
+    #[error("somebody else uses {0} since it was looked into")]
+    Taken(PathBuf),
 }
 
 /// An open look.
@@ -146,7 +149,8 @@ impl Peek {
     /// Closes the look and proves with O_EXCL that nothing of it is left.
     ///
     /// # Errors
-    /// [`PeekError::StillClaimed`] when a device stays claimed for a second.
+    /// Where a device stays claimed for a second: [`PeekError::StillClaimed`] when it is this
+    /// look that was not closed, [`PeekError::Taken`] when somebody else has it now.
     pub fn finish(self) -> Result<(), PeekError> {
         let Self {
             root,
@@ -154,17 +158,19 @@ impl Peek {
             shield,
             ..
         } = self;
+        let mount = busy::mount_of(root.fd());
         drop(root);
         drop(shield);
         for device in devices {
-            released(&device)?;
+            released(&device, mount)?;
         }
         Ok(())
     }
 }
 
-/// Waits until nobody claims `device`: udev may look at it for a moment.
-fn released(device: &Path) -> Result<(), PeekError> {
+/// Waits until nobody claims `device`: udev may look at it for a moment. `mount` is the number of
+/// the mount that the look was.
+fn released(device: &Path, mount: Option<u64>) -> Result<(), PeekError> {
     const TRIES: u32 = 20;
     for attempt in 0..TRIES {
         match busy::is_claimed(device) {
@@ -177,7 +183,12 @@ fn released(device: &Path) -> Result<(), PeekError> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(PeekError::StillClaimed(device.to_path_buf()))
+    let device = device.to_path_buf();
+    // A filesystem lives as long as a descriptor leads to a mount of it.
+    if mount.is_none_or(busy::is_held_here) {
+        return Err(PeekError::StillClaimed(device));
+    }
+    Err(PeekError::Taken(device))
 }
 
 /// The driver and the words that keep it from writing.

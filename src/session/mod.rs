@@ -19,7 +19,7 @@ mod text;
 pub use item::{Item, ItemId, Planned, State};
 pub use live::{Dead, Live, New};
 pub use log::Log;
-pub use place::{Entry, Place, list};
+pub use place::{Alone, Entry, Place, list};
 pub use process::{Process, boot_id};
 pub use record::Record;
 

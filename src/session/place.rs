@@ -12,6 +12,7 @@ use super::live::Dead;
 use super::record::{Record, VERSION};
 use super::{Process, SessionError, boot_id};
 use crate::model::{HostPath, Kind};
+use crate::sys::lock::DirectoryLock;
 use crate::sys::{self, SysError};
 
 /// A record is a few hundred bytes; what is longer is not ours.
@@ -22,6 +23,20 @@ const RECORD_LIMIT: usize = 1 << 20;
 pub struct Place {
     directory: Arc<OwnedFd>,
     path: HostPath,
+}
+
+/// See [`Place::alone`]; it ends when this is dropped.
+#[derive(Debug)]
+#[must_use = "it ends when this is dropped"]
+pub struct Alone {
+    place: Place,
+    _lock: DirectoryLock,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.place.leave_tmp();
+    }
 }
 
 /// A session, and whether its supervisor lives.
@@ -172,6 +187,23 @@ impl Place {
             }
         }
         Ok(())
+    }
+
+    /// The right to look into the devices of this machine, of which one process has it at a time:
+    /// a look that is open keeps others from mounting, and a mount from looking. `None`: somebody
+    /// else has it.
+    ///
+    /// # Errors
+    /// Those of locking the directory.
+    pub fn alone(&self) -> Result<Option<Alone>, SessionError> {
+        let failed =
+            |error: io::Error| SysError::from_io("flock", format_args!("{}", self.path), &error);
+        let again = sys::fs::open_directory(self.fd(), Path::new(".")).map_err(failed)?;
+        let lock = DirectoryLock::take(again).map_err(failed)?;
+        Ok(lock.map(|lock| Alone {
+            place: self.clone(),
+            _lock: lock,
+        }))
     }
 
     fn ids(&self) -> Result<Vec<String>, SessionError> {

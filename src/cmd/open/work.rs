@@ -9,6 +9,7 @@ use super::gather::{self, Look, Partitions};
 use super::keys::{Asking, Ring};
 use super::refusal::{self, Asked};
 use super::{Access, Choices, Closed, MountState, OpenMount, Opened, Visible};
+use crate::cmd::alone;
 use crate::cmd::enter::{Shown, place};
 use crate::error::Failure;
 use crate::exec::storage::{Parts, Storage, settle};
@@ -156,6 +157,8 @@ impl Work {
     ) -> anyhow::Result<Ready> {
         let mut patience = MOST_MOMENTS;
         for _ in 0..MOST_ROUNDS {
+            // Until this round is over: what was found must still be so when it is mounted.
+            let looking = alone::wait_unless(ui, || stop_on(signals))?;
             stop_on(signals)?;
             let mut look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
             gather::partitions(&look.found.inventory, &mut self.partitions);
@@ -165,6 +168,8 @@ impl Work {
             self.choose_root(&look, live)?;
             match self.next(&look, access) {
                 Next::Do { steps, required } => {
+                    // A passphrase may take its time.
+                    drop(looking);
                     for op in steps {
                         stop_on(signals)?;
                         self.layer(op, required, &look, live, ui)?;
@@ -173,6 +178,7 @@ impl Work {
                 }
                 Next::Mount(mounts) => return self.mount_all(mounts, &look, live, ui, signals),
                 Next::Refuse(refusal) if self.may_pass(&refusal, &mut patience) => {
+                    drop(looking);
                     std::thread::sleep(MOMENT);
                 }
                 Next::Refuse(refusal) => return Err(self.refused(&refusal, &look).into()),
@@ -185,7 +191,7 @@ impl Work {
     /// systemd activates LVM beside udev, some time after a volume was opened: while it is at
     /// work, what is inside is neither here nor there.
     fn may_pass(&self, refusal: &Refusal, patience: &mut u32) -> bool {
-        let passing = matches!(refusal, Refusal::Nothing | Refusal::InUse(_, None));
+        let passing = matches!(refusal, Refusal::Nothing | Refusal::InUse(..));
         let waits = passing && !self.tried.unlocked.is_empty() && *patience > 0;
         *patience -= u32::from(waits);
         waits
@@ -527,6 +533,8 @@ impl Work {
     fn take_back(&mut self, live: &mut Live, ui: &Ui) -> Closed {
         let undo = std::mem::take(&mut self.undo);
         let count = undo.len();
+        // A look through our own mounts would keep their devices busy.
+        let _alone = (count > 0).then(|| alone::wait(ui));
         let mounts = self.parts.count_mounts();
         let mut asking = Asking {
             ring: &mut self.ring,
@@ -544,6 +552,7 @@ impl Work {
             incomplete: false,
         };
         let freed = std::mem::take(&mut self.parts.freed);
+        closed.lines.extend(std::mem::take(&mut self.parts.taken));
         match done {
             Ok(()) if count > 0 => closed.lines.push(closing(mounts, &freed)),
             Ok(()) => {}
@@ -575,12 +584,13 @@ impl Work {
 
     /// What would be done, as shell commands; it ends where a step has to be done before more can
     /// be known.
-    pub(super) fn preview(mut self, access: Access) -> anyhow::Result<String> {
+    pub(super) fn preview(mut self, access: Access, ui: &Ui) -> anyhow::Result<String> {
         let mut text = String::new();
         let Visible::Host(root) = self.visible.clone() else {
             return Ok(text);
         };
         self.root = root;
+        let _alone = alone::wait(ui);
         let look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
         for _ in 0..MOST_ROUNDS {
             match self.next(&look, access) {

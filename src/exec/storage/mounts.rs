@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 
+use super::verify::Claim;
 use super::{Parts, Storage, recorded, shown, verify};
 use crate::exec::ExecError;
 use crate::model::{HostPath, Kind, MountFlags, RootPath};
@@ -365,15 +366,18 @@ pub(super) fn unmount(storage: &mut Storage<'_>, mounted: &Mounted) -> Result<()
     {
         return Ok(());
     }
-    if verify::is_free(&node) {
-        storage.parts.freed.push(made.mounted.shown);
-        return Ok(());
+    match verify::claim(&node, &made.devices) {
+        Claim::Free => storage.parts.freed.push(made.mounted.shown),
+        Claim::Theirs(who) => storage.parts.taken.push(who),
+        Claim::Ours(holders) => {
+            let what = format!("{} is still in use", node.display());
+            return Err(remember(storage.parts, Busy { what, holders }));
+        }
     }
-    let busy = Busy::of(&node, &made.devices, Some(&node));
-    Err(remember(storage.parts, busy))
+    Ok(())
 }
 
-fn remember(parts: &mut Parts, busy: Busy) -> ExecError {
+pub(super) fn remember(parts: &mut Parts, busy: Busy) -> ExecError {
     for holder in &busy.holders {
         if !parts.holders.iter().any(|known| known.pid == holder.pid) {
             parts.holders.push(holder.clone());

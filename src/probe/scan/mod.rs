@@ -225,13 +225,20 @@ impl Scan {
         }
     }
 
-    /// Closes every look, as [`Scan::finish`] does, and keeps what was found and its devices.
+    /// Closes every look, as [`Scan::finish`] does, and keeps what was found and its devices. A
+    /// device that somebody else took meanwhile is in use from here on.
     ///
     /// # Errors
-    /// Each device that is still claimed.
+    /// Each device that is still claimed by us.
     pub fn close_looks(&mut self) -> Result<(), Vec<PeekError>> {
-        let peeks = self.peeks.drain(..);
-        let left: Vec<PeekError> = peeks.filter_map(|(_, peek)| peek.finish().err()).collect();
+        let mut left = Vec::new();
+        for (_, peek) in std::mem::take(&mut self.peeks) {
+            match peek.finish() {
+                Ok(()) => {}
+                Err(PeekError::Taken(device)) => look::taken(self, &device),
+                Err(error) => left.push(error),
+            }
+        }
         if left.is_empty() { Ok(()) } else { Err(left) }
     }
 
@@ -264,7 +271,7 @@ impl Scan {
     /// Closes every look and proves that nothing of it is left, then lets the loop devices go.
     ///
     /// # Errors
-    /// Each device that is still claimed.
+    /// Each device that is still claimed by us.
     pub fn finish(mut self) -> Result<Found, Vec<PeekError>> {
         self.close_looks()?;
         drop(self.loops);
