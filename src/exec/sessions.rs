@@ -134,6 +134,8 @@ fn end_init(dead: &Dead) -> Fate {
             let _ended = wait_readable([rustix::fd::AsFd::as_fd(&pidfd)], Some(PATIENCE));
             Fate::Undone(format!("ended process {}", init.pid))
         }
+        // It ended by itself between the look and the signal.
+        Err(error) if error.errno == Errno::SRCH => Fate::Nothing,
         Err(error) => Fate::Failed(error.into()),
     }
 }

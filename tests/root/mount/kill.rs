@@ -17,7 +17,7 @@ pub(super) fn trials() -> Vec<Trial> {
 fn killed_at_any_moment() {
     let image = web03("/tmp/kill.img");
     let before = copy(&image);
-    for round in 0..40_u64 {
+    for round in 0..100_u64 {
         let mut child = spawn(&["mount", "/tmp/kill.img", "/mnt/new"]);
         std::thread::sleep(Duration::from_millis(5 + round * 13 % 400));
         child.kill().unwrap();
