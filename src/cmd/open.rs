@@ -18,6 +18,7 @@ use crate::error::Failure;
 use crate::exec::Holder;
 use crate::model::{HostPath, RootPath};
 use crate::probe::inventory::Inventory;
+use crate::probe::scan;
 use crate::probe::system::System;
 use crate::probe::target::{Name, name};
 use crate::session::Live;
@@ -222,6 +223,19 @@ impl Opened {
                 self.mounts.clear();
                 Err(why)
             }
+        }
+    }
+
+    /// Reads again what the target says of itself, and what is mounted in a directory that was
+    /// named: whoever worked in it may have changed that.
+    pub(super) fn read_again(&mut self) {
+        if let Some(known) = &self.system
+            && let Ok(now) = scan::again(known, &self.inventory, &self.root)
+        {
+            self.system = Some(now);
+        }
+        if self.work.is_none() {
+            self.mounts = directory::mounts_below(&self.root);
         }
     }
 

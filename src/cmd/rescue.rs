@@ -150,6 +150,13 @@ impl<'a> Session<'a> {
         Ok(Begun::Open(Box::new(session)))
     }
 
+    /// Somebody worked in the target: what was in the way may be repaired, and more be broken.
+    fn read_again(&mut self) {
+        self.opened.read_again();
+        self.warnings = warnings::of(&self.opened);
+        self.has_shell = warnings::has_shell(&self.opened);
+    }
+
     /// `rescue TARGET -- COMMAND`
     fn command(&mut self) -> anyhow::Result<End> {
         for line in screen::warnings(&self.opened.mounts, &self.warnings) {

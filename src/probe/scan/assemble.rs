@@ -35,6 +35,26 @@ pub(super) fn of_directory(root: &InRoot, path: &HostPath) -> System {
     system
 }
 
+/// A system that is mounted at `root`, read again; where it lies is known.
+pub(super) fn again(known: &System, inventory: &Inventory, root: &InRoot) -> System {
+    let mut system = System {
+        facts: roots::judge(root),
+        wants: Vec::new(),
+        boot: Boot::default(),
+        firmware: Vec::new(),
+        last_boot: None,
+        ..known.clone()
+    };
+    if system.volume().is_some() {
+        system.wants = wants(inventory, &system.facts);
+        if names_itself(&system) {
+            system.facts.evidence.push(Evidence::FstabNamesIt);
+        }
+    }
+    read_tree(&mut system, root);
+    system
+}
+
 fn blank(facts: RootFacts, place: Place) -> System {
     System {
         id: String::new(),

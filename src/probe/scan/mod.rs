@@ -176,6 +176,16 @@ pub fn directory(path: &HostPath) -> std::io::Result<System> {
     Ok(assemble::of_directory(&root, path))
 }
 
+/// What a system that is mounted at `path` says of itself now: somebody may have worked in it
+/// since it was found.
+///
+/// # Errors
+/// The errno of open(2): the directory is not there.
+pub fn again(known: &System, inventory: &Inventory, path: &HostPath) -> std::io::Result<System> {
+    let root = InRoot::open(path)?;
+    Ok(assemble::again(known, inventory, &root))
+}
+
 impl Scan {
     /// The system as its fstab puts it together, seen through the open looks. Parts that could
     /// not be looked into are in [`System::unseen`].

@@ -69,12 +69,23 @@ fn menu() {
     tmux.wait_for("Read-only");
     tmux.wait_for_last_line("Choice:");
     tmux.line("shell");
-    tmux.wait_for("Type yes or no [no]:");
+    tmux.wait_for_last_line("Write in web03");
     tmux.line("yes");
     tmux.wait_for_last_line("(newroot:web03)#");
     tmux.line("touch /new; exit 3");
     let screen = tmux.wait_for_last_line("Choice:");
     assert!(screen.contains("open READ-WRITE"), "{screen}");
+    // What was repaired is no warning any more, and what was broken is one.
+    tmux.line("shell");
+    tmux.wait_for_last_line("(newroot:web03)#");
+    tmux.line("printf '\\033c'; : >/etc/fstab; exit");
+    let screen = tmux.wait_for_last_line("Choice:");
+    assert!(!screen.contains("/boot is empty"), "{screen}");
+    tmux.line("shell");
+    tmux.wait_for_last_line("(newroot:web03)#");
+    tmux.line("echo UUID=1 /efi ext4 defaults >/etc/fstab; exit");
+    let screen = tmux.wait_for_last_line("Choice:");
+    assert!(screen.contains("WARN  /efi is empty"), "{screen}");
     // A second shell asks nothing; Ctrl-C and Ctrl-D are the shell's.
     tmux.line("shell");
     tmux.wait_for_last_line("(newroot:web03)#");
