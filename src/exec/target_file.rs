@@ -4,7 +4,7 @@
 //! the mount that the file was made through is gone with the session's namespace, so the record
 //! says on which filesystem it lies as well.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
@@ -178,8 +178,19 @@ pub(super) fn undo(item: &Item, record: &Record) -> Fate {
 /// The filesystem of a file, mounted once more.
 struct Again {
     tree: InRoot,
-    /// What it lies on, where that had to be made again as well.
-    _device: Option<LoopDevice>,
+    /// What it lies on, where that is a loop device of the session.
+    _device: Behind,
+}
+
+/// What is behind a node of a dead session.
+enum Behind {
+    /// The node itself.
+    Node,
+    /// A loop device that somebody else has open still. It is held, or it would go with that user
+    /// while it is mounted (EIO).
+    Held(#[expect(dead_code, reason = "held open")] OwnedFd),
+    /// A loop device that was made again.
+    Made(LoopDevice),
 }
 
 impl Again {
@@ -195,7 +206,10 @@ impl Again {
             return Ok(None);
         };
         let device = device_behind(source, record)?;
-        let node = device.as_ref().map_or(source, |device| &device.path);
+        let node = match &device {
+            Behind::Made(device) => &device.path,
+            Behind::Node | Behind::Held(_) => source,
+        };
         let is_device =
             sys::fs::stat_at(CWD, node).is_ok_and(|meta| meta.kind == Kind::BlockDevice);
         let Some(name) = node.to_str().filter(|_| is_device) else {
@@ -223,7 +237,7 @@ impl Again {
 }
 
 /// A loop device of the session is gone with its last user: it is made again.
-fn device_behind(source: &Path, record: &Record) -> SysResult<Option<LoopDevice>> {
+fn device_behind(source: &Path, record: &Record) -> SysResult<Behind> {
     let of_session = record.items.iter().find_map(|planned| match &planned.item {
         Item::Loop {
             device,
@@ -232,13 +246,15 @@ fn device_behind(source: &Path, record: &Record) -> SysResult<Option<LoopDevice>
         } if device == source => Some((file, *offset)),
         _ => None,
     });
-    match of_session {
-        Some((file, offset)) if !shows(source, file) => {
-            let open = sys::block::open_to_write(file)?;
-            loopdev::attach(&open, offset, 0, file, false).map(Some)
-        }
-        _ => Ok(None),
+    let Some((file, offset)) = of_session else {
+        return Ok(Behind::Node);
+    };
+    let held = sys::block::open(source).ok();
+    if let Some(held) = held.filter(|_| shows(source, file)) {
+        return Ok(Behind::Held(held));
     }
+    let open = sys::block::open_to_write(file)?;
+    loopdev::attach(&open, offset, 0, file, false).map(Behind::Made)
 }
 
 /// Whether a loop device is still that of the file.
