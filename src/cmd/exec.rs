@@ -21,6 +21,12 @@ fn exec(args: &ExecArgs, ui: &Ui) -> anyhow::Result<Exit> {
         .init
         .filter(|_| entry.alive)
         .ok_or_else(|| cannot("the session has no running program"))?;
+    if !record.output.as_os_str().is_empty() {
+        let path = record.output.display();
+        ui.note(&format!(
+            "its terminal went away; what its program writes: less -R {path}"
+        ));
+    }
     let is_rescue = record.kind == "rescue";
     let given = rescue::environment();
     // In a rescue the init is outside, and the program has what is to be joined.

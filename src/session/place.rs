@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::live::Dead;
 use super::record::{Record, VERSION};
-use super::{Process, SessionError, boot_id};
+use super::{Process, SessionError, boot_id, output};
 use crate::model::{HostPath, Kind};
 use crate::sys::lock::DirectoryLock;
 use crate::sys::{self, SysError};
@@ -204,6 +204,20 @@ impl Place {
             place: self.clone(),
             _lock: lock,
         }))
+    }
+
+    /// The outputs of programs whose terminal went away: the session's name, and the file. They
+    /// stay when the session has ended.
+    ///
+    /// # Errors
+    /// Those of listing the directory.
+    pub fn outputs(&self) -> Result<Vec<(String, PathBuf)>, SessionError> {
+        let names = self.names()?.into_iter();
+        let outputs = names.filter_map(|name| {
+            let id = name.strip_suffix(output::ENDING)?.to_owned();
+            Some((id, self.path.as_path().join(name)))
+        });
+        Ok(outputs.collect())
     }
 
     fn ids(&self) -> Result<Vec<String>, SessionError> {
