@@ -91,7 +91,7 @@ pub(super) fn mount(
     } else {
         None
     };
-    let attached = attach(mounted, made, target.handle, base);
+    let attached = attach(mounted, made, target.handle, &target.at);
     let made = match attached {
         Ok(made) => made,
         Err(error) => {
@@ -290,7 +290,7 @@ fn attach(
     mounted: &Mounted,
     made: Option<OwnedFd>,
     target: OwnedFd,
-    base: &HostPath,
+    at: &Path,
 ) -> Result<OwnedFd, ExecError> {
     if let Some(made) = made {
         mount::attach(&made, target)?;
@@ -307,11 +307,15 @@ fn attach(
     use std::os::fd::AsRawFd;
     let own = rustix::process::getpid().as_raw_nonzero();
     let name = format!("/proc/{own}/fd/{}", target.as_raw_fd());
-    let tool = Tool::new("mount", "util-linux").args(["-t", kind, "-o", options, source, &name]);
+    let tool =
+        Tool::new("mount", "util-linux").args(["-t", kind, "-o", options, "--", source, &name]);
     run_well(&tool).map_err(|error| ExecError::Other(error.to_string()))?;
     drop(target);
-    let at = base.show_inside(&mounted.point());
-    sys::fs::open_directory_path(CWD, &at).map_err(|error| failed_open(&at, &error).into())
+    // The name that the place really has: no link of the target is followed.
+    sys::fs::open_directory_path(CWD, at).map_err(|error| {
+        mount::unmount(at, false).ok();
+        failed_open(at, &error).into()
+    })
 }
 
 /// Where mountinfo shows it, and under which numbers.

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::{EXT4, copy, ext4, marked, mounted, nothing_left, run, same};
 use crate::disk::{DEBIAN, disk, filesystem, filled, sh, system};
+use crate::enter::executable;
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("mount::what_cannot_be_opened", &EXT4, what_cannot_be_opened),
         Trial::new("mount::a_hostile_target", &EXT4, a_hostile_target),
+        Trial::new("mount::a_hostile_network", &EXT4, hostile_network),
     ]
 }
 
@@ -167,5 +169,67 @@ fn a_hostile_target() {
     });
     run(&["mount", "/tmp/root"]).code(0);
     run(&["umount", "/tmp/root"]).code(0);
+    nothing_left(&root);
+}
+
+/// With --network: the programs that fstab asks for are started for what is on a list only, and
+/// with no word of the disk's choice that is on none.
+fn hostile_network() {
+    let lines = [
+        "u@127.0.0.1:/x /a fuse.sshfs ssh_command=/tmp/evil 0 0",
+        "sh#/tmp/evil /b fuse _netdev 0 0",
+        "/tmp/evil#x /c fuse.evil _netdev 0 0",
+        "127.0.0.1:/x /d nfs helper=/tmp/evil 0 0",
+        "127.0.0.1:/x /e nfs bg,uhelper=evil,x-systemd.requires=evil 0 0",
+        "-o:/x /f nfs defaults 0 0",
+        "//127.0.0.1/x /g cifs guest,credentials=/etc/shadow 0 0",
+        "/dev/sda /h ext4 _netdev,X-mount.mkdir=/tmp/evil 0 0",
+        "127.0.0.1:/good /i nfs defaults,bg,X-mount.mkdir 0 0",
+    ];
+    let root = ext4("/tmp/net.img", "", |top| {
+        system(top, DEBIAN, "net", &lines.join("\n"));
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            fs::create_dir(top.join(name)).unwrap();
+        }
+        // Out of the target, where it is followed.
+        std::os::unix::fs::symlink("/tmp/outside", top.join("i")).unwrap();
+        fs::create_dir_all(top.join("tmp/outside")).unwrap();
+    });
+    fs::create_dir("/tmp/outside").unwrap();
+    executable("/tmp/evil", b"#!/bin/sh\ntouch /tmp/was-run\n");
+    // It stands for mount(8) of the live system, and tells what it was asked for.
+    executable(
+        "/tmp/mount",
+        b"#!/bin/sh\n(for word; do echo \"$word\"; done; readlink -f \"$7\") >>/tmp/asked; exit 32\n",
+    );
+    sh("mount --bind /tmp/mount \"$(readlink -f \"$(command -v mount)\")\"");
+    let output = run(&["mount", "--network", "/tmp/net.img"]);
+    sh("umount \"$(readlink -f \"$(command -v mount)\")\"");
+    output
+        .code(0)
+        .stderr_has("/a is left out: newroot mounts nfs and cifs only")
+        .stderr_has("/d is left out: its option helper is not passed on")
+        .stderr_has("/f is left out: that is no source of nfs")
+        .stderr_has("/i is MISSING");
+    let asked = fs::read_to_string("/tmp/asked").unwrap();
+    let words: Vec<&str> = asked.lines().collect();
+    let [rest @ .., place, real] = words.as_slice() else {
+        panic!("{asked}");
+    };
+    assert_eq!(
+        *rest,
+        [
+            "-t",
+            "nfs",
+            "-o",
+            "nosuid,nodev,ro",
+            "--",
+            "127.0.0.1:/good"
+        ]
+    );
+    assert!(place.starts_with("/proc/"), "{place}");
+    assert_eq!(*real, "/mnt/tmp/outside", "inside of the target");
+    fs::metadata("/tmp/was-run").unwrap_err();
+    run(&["umount", "net"]).code(0);
     nothing_left(&root);
 }
