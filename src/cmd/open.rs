@@ -4,9 +4,11 @@
 //! replay of a journal; [`Opened::read_write`] closes everything, proves it free, and opens it
 //! again. Nothing is asked here but passphrases.
 
+mod closing;
 mod directory;
 mod gather;
 mod keys;
+mod mounting;
 mod refusal;
 mod report;
 mod work;
@@ -23,6 +25,7 @@ use crate::probe::system::System;
 use crate::probe::target::{Name, name};
 use crate::session::Live;
 use crate::ui::Ui;
+use closing::Reopened;
 pub(super) use report::lines;
 use work::Work;
 
@@ -208,18 +211,18 @@ impl Opened {
             return Err(directory::stays_read_only(&self.root).into());
         };
         match work.reopen(live, ui) {
-            work::Reopened::Open(opened) => {
+            Reopened::Open(opened) => {
                 *self = *opened;
                 if self.access == Access::ReadWrite {
                     return Ok(());
                 }
                 Err(directory::stays_read_only(&self.root).into())
             }
-            work::Reopened::Still(opened, why) => {
+            Reopened::Still(opened, why) => {
                 *self = *opened;
                 Err(why)
             }
-            work::Reopened::Closed(why) => {
+            Reopened::Closed(why) => {
                 self.mounts.clear();
                 Err(why)
             }
