@@ -201,7 +201,18 @@ pub(super) fn number_of(node: &Path) -> Option<u64> {
         .map(|meta| meta.rdev)
 }
 
+/// Those in other mount namespaces that have it mounted, and do not lose it with us: udev's and
+/// logind's own namespaces are slaves of the host's.
 fn elsewhere(devices: &[u64]) -> Vec<Holder> {
+    let ours: Vec<u64> = table()
+        .iter()
+        .filter(|line| devices.contains(&line.device))
+        .filter_map(|line| line.shared)
+        .collect();
+    let follows = |line: &MountLine| {
+        let groups = [line.shared, line.master];
+        groups.iter().flatten().any(|group| ours.contains(group))
+    };
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let mut seen: BTreeSet<u64> = sys::ns::inode(own, "mnt").into_iter().collect();
     let mut found = Vec::new();
@@ -216,7 +227,8 @@ fn elsewhere(devices: &[u64]) -> Vec<Holder> {
             continue;
         }
         let table = table_of(&format!("/proc/{pid}/mountinfo"));
-        if table.iter().any(|line| devices.contains(&line.device)) {
+        let holds = |line: &MountLine| devices.contains(&line.device) && !follows(line);
+        if table.iter().any(holds) {
             let exe = PathBuf::from(format!("/proc/{pid}/exe"));
             found.push(Holder {
                 pid,
