@@ -189,6 +189,12 @@ fn why_not(error: &ExecError, fs_type: &str) -> String {
         ExecError::Sys(error)
             if error.call == "fsopen" && error.errno == rustix::io::Errno::NODEV =>
         {
+            // ntfs-3g is a process that would live in the session's namespaces and hold them.
+            if fs_type == "ntfs" {
+                return "this kernel has no NTFS driver (ntfs3); by hand, with the package ntfs-3g: \
+                        ntfs-3g -o ro DEVICE DIR"
+                    .to_string();
+            }
             format!("this kernel has no {fs_type} driver (if it is a module: modprobe {fs_type})")
         }
         _ => error.to_string(),

@@ -12,6 +12,7 @@ use crate::probe::roots::{self, Evidence, RootFacts};
 use crate::probe::system::{Place, System, Want, name_all};
 use crate::probe::{hibernate, lastboot, loops};
 use crate::root::{InRoot, Tree};
+use crate::sys::mount;
 
 pub(super) fn assemble(scan: &mut Scan, candidates: Vec<Candidate>) {
     let mut systems: Vec<System> = candidates
@@ -217,6 +218,9 @@ fn complete(scan: &Scan, system: &mut System) {
         if volume.has_filesystem() && scan.peek(index).is_none() {
             let why = match &volume.usage {
                 Usage::Held(_) => "in use",
+                _ if volume.superblock.kind == "ntfs" && !mount::is_known("ntfs3") => {
+                    "is an NTFS, for which this kernel has no driver (ntfs3)"
+                }
                 _ => "cannot be looked into",
             };
             let line = (want.mount_point.clone(), format!("{} {why}", volume.name));
