@@ -75,15 +75,17 @@ pub fn copy_size(from: impl AsFd, to: impl AsFd) {
     }
 }
 
-/// A window of 0x0 (a serial line, a fresh pty) becomes 80x24, for every program on it.
+/// A window of 0x0 (a serial line, a fresh pty) becomes 80x24, for every program on it; a side
+/// that somebody has set stays.
 pub fn ensure_size(terminal: impl AsFd) {
     let Ok(size) = rustix::termios::tcgetwinsize(&terminal) else {
         return;
     };
-    if size.ws_row == 0 && size.ws_col == 0 {
+    if size.ws_row == 0 || size.ws_col == 0 {
+        let or = |side: u16, usual| if side == 0 { usual } else { side };
         let size = Winsize {
-            ws_row: 24,
-            ws_col: 80,
+            ws_row: or(size.ws_row, 24),
+            ws_col: or(size.ws_col, 80),
             ..size
         };
         rustix::termios::tcsetwinsize(&terminal, size).ok();
