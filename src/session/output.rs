@@ -3,12 +3,10 @@
 //! the boot.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-
-use rustix::fs::{Mode, OFlags};
+use std::path::PathBuf;
 
 use super::{Place, SessionError};
-use crate::sys::{self, SysError};
+use crate::sys;
 
 /// How the files are called, behind the session's name.
 pub(super) const ENDING: &str = ".output.log";
@@ -74,16 +72,7 @@ impl Output {
         if self.file.is_some() {
             return Ok(());
         }
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::APPEND
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let name = &self.name;
-        let file = rustix::fs::openat(self.place.fd(), Path::new(name), flags, mode)
-            .map_err(|errno| SysError::new("openat", format_args!("{name:?}, O_APPEND"), errno))?;
+        let file = self.place.open_to_append(&self.name)?;
         self.file = Some((file, 0));
         let tail = std::mem::take(&mut self.tail);
         self.keep(&tail);

@@ -206,6 +206,23 @@ impl Place {
         }))
     }
 
+    /// Opens a file of this directory for appending, mode 600; what is in it stays.
+    ///
+    /// # Errors
+    /// The errno of openat(2).
+    pub(super) fn open_to_append(&self, name: &str) -> Result<OwnedFd, SessionError> {
+        let flags = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::APPEND
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = rustix::fs::openat(self.fd(), Path::new(name), flags, mode)
+            .map_err(|errno| SysError::new("openat", format_args!("{name:?}, O_APPEND"), errno))?;
+        Ok(file)
+    }
+
     /// The outputs of programs whose terminal went away: the session's name, and the file. They
     /// stay when the session has ended.
     ///

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::disk::{DEBIAN, cut_off, disk, filesystem, filled, sh, system};
 use crate::holder::Holder;
 use crate::need::Need;
-use crate::run::{Run, newroot};
+use crate::run::newroot;
+use crate::strace::slowed;
 use crate::trial::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -76,20 +77,6 @@ fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
     panic!("{what}: it did not happen");
-}
-
-/// Each call of this name takes two seconds more.
-fn slowed(run: Run, call: &str, when: u32) -> Run {
-    let filter = format!("inject={call}:delay_exit=2000000:when={when}");
-    run.through([
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        filter.as_str(),
-    ])
 }
 
 /// Starts `run` slowly, and does `deed` once the look into `device` is open.

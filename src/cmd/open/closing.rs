@@ -1,12 +1,11 @@
 //! Closes a target again, and opens it read-write.
 
-use super::keys::Asking;
 use super::work::Work;
 use super::{Access, Closed, Opened};
 use crate::cmd::alone;
 use crate::cmd::enter::Shown;
 use crate::error::Failure;
-use crate::exec::storage::{Parts, Storage};
+use crate::exec::storage::Parts;
 use crate::plan::open::Tried;
 use crate::session::Live;
 use crate::sys::signal::{HUP, Held, INT, TERM};
@@ -67,16 +66,7 @@ impl Work {
         // A look through our own mounts would keep their devices busy.
         let _alone = (count > 0).then(|| alone::wait(ui));
         let mounts = self.parts.count_mounts();
-        let mut asking = Asking {
-            ring: &mut self.ring,
-            ui,
-        };
-        let mut storage = Storage {
-            parts: &mut self.parts,
-            live,
-            keys: &mut asking,
-        };
-        let done = undo.finish(&mut storage, &mut Shown(ui));
+        let done = self.with_storage(live, ui, |storage, _| undo.finish(storage, &mut Shown(ui)));
         let mut closed = Closed {
             lines: Vec::new(),
             holders: std::mem::take(&mut self.parts.holders),

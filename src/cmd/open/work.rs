@@ -298,6 +298,17 @@ impl Work {
         ui: &Ui,
     ) -> Result<(), ExecError> {
         let step = self.step(op);
+        self.with_storage(live, ui, |storage, undo| {
+            apply(&[step], storage, undo, &mut Shown(ui))
+        })
+    }
+
+    pub(super) fn with_storage<T>(
+        &mut self,
+        live: &mut Live,
+        ui: &Ui,
+        deed: impl FnOnce(&mut Storage<'_>, &mut UndoStack) -> T,
+    ) -> T {
         let mut asking = Asking {
             ring: &mut self.ring,
             ui,
@@ -307,7 +318,7 @@ impl Work {
             live,
             keys: &mut asking,
         };
-        apply(&[step], &mut storage, &mut self.undo, &mut Shown(ui))
+        deed(&mut storage, &mut self.undo)
     }
 
     pub(super) fn step(&self, op: StorageOp) -> Step {

@@ -1,6 +1,11 @@
 //! `newroot mount` and `umount` over LUKS, LVM and md: opened under the right names, closed in
 //! reverse, and all is as before.
 
+mod damage;
+mod guided;
+
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 
 use crate::bench::Bench;
@@ -58,6 +63,52 @@ pub(crate) const CASES: &[Case] = &[
             md(&mut vm, "/dev/vda")?;
             vm.off()
         },
+    },
+    Case {
+        name: "open/lvm-debian",
+        about: "LUKS on LVM where udev activates LVM by itself",
+        systems: &[System::Debian],
+        smoke: false,
+        run: |bench| {
+            let machine = debian::machine(bench).disk(Disk::empty(bench, "luks", 96)?);
+            let mut vm = machine.disk(Disk::empty(bench, "data", 96)?).boot(bench)?;
+            lvm(&mut vm, BY_ID)?;
+            vm.off()
+        },
+    },
+    Case {
+        name: "open/md-debian",
+        about: "a mirror with a disk missing where udev assembles by itself",
+        systems: &[System::Debian],
+        smoke: false,
+        run: |bench| {
+            let mut vm = debian::machine(bench)
+                .disk(Disk::empty(bench, "luks", 96)?)
+                .boot(bench)?;
+            md(&mut vm, BY_ID[0])?;
+            vm.off()
+        },
+    },
+    Case {
+        name: "open/guided",
+        about: "the guided rescue over a serial line: report, shell, outside, finish",
+        systems: &[System::Live],
+        smoke: false,
+        run: guided::guided,
+    },
+    Case {
+        name: "open/killed-shell",
+        about: "newroot killed under a shell in LVM in LUKS: cleanup closes it all",
+        systems: &[System::Live],
+        smoke: false,
+        run: damage::killed_shell,
+    },
+    Case {
+        name: "open/failing",
+        about: "a disk with sectors that cannot be read: closed again, ddrescue named",
+        systems: &[System::Live],
+        smoke: false,
+        run: damage::failing,
     },
     Case {
         name: "open/esp",
@@ -262,19 +313,26 @@ fn md(vm: &mut Vm, disk: &str) -> Result<()> {
     vm.same_as(&before)
 }
 
-fn esp(bench: &Bench) -> Result<()> {
+/// A small system called `host`, as a directory to make a filesystem of.
+fn tree(bench: &Bench, directories: &[&str], host: &str, fstab: &str) -> Result<PathBuf> {
     let tree = bench.file("tree");
-    for directory in ["etc", "bin", "sbin", "boot/efi"] {
+    for directory in ["etc", "bin", "sbin"].iter().chain(directories) {
         std::fs::create_dir_all(tree.join(directory))?;
     }
+    let release = "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n";
     for (name, text) in [
-        ("etc/os-release", "ID=debian\n"),
-        ("etc/hostname", "booted\n"),
-        ("etc/fstab", "# nothing\n"),
+        ("etc/os-release", release),
+        ("etc/hostname", &format!("{host}\n")),
+        ("etc/fstab", fstab),
         ("sbin/init", ""),
     ] {
         std::fs::write(tree.join(name), text)?;
     }
+    Ok(tree)
+}
+
+fn esp(bench: &Bench) -> Result<()> {
+    let tree = tree(bench, &["boot/efi"], "booted", "# nothing\n")?;
     let loader = bench.file("loader");
     std::fs::create_dir_all(loader.join("EFI"))?;
     let (root, efi) = (bench.file("root"), bench.file("efi"));
