@@ -65,7 +65,7 @@ pub(super) fn guided(bench: &Bench) -> Result<()> {
             "This machine is as before.",
         ],
     )?;
-    vm.ok("rm -f /run/newroot/*.log")?;
+    vm.ok("rm -f /run/newroot/*.log /root/.bash_history")?;
     vm.same_as(&before)?;
     let made = vm.ok("newroot mount guided 2>&1 && ls /mnt && newroot umount guided")?;
     seen(&made, &["made"])?;
