@@ -73,6 +73,14 @@ impl Relay {
         Ok(Some((relay, terminal)))
     }
 
+    /// Whether the job can be stopped, and its terminal go to the shell that it came from: not when
+    /// the terminal is gone, and where the groups are outside of the PID namespace nobody here
+    /// could tell whether it came back.
+    pub(super) fn can_stop(&self) -> bool {
+        let inside = |user: &OwnedFd| !tty::is_held_outside(user);
+        self.user.as_ref().is_some_and(inside)
+    }
+
     /// Makes the user's terminal raw, if this job has it.
     pub(super) fn take(&mut self) {
         let Some(user) = self.user.as_ref().filter(|_| self.before.is_none()) else {

@@ -18,7 +18,7 @@ for file in /sys/block/loop*/loop/backing_file /sys/block/dm-*/dm/name /sys/bloc
     [ -e "$file" ] && echo "block $file $(cat "$file")"
 done
 find /sys/fs/cgroup -type d
-find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/dev/disk/by-diskseq/*" ! -path "/run/lvm/*" ! -path "/run/systemd/transient*" ! -path /run/newroot
+find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/dev/disk/by-diskseq/*" ! -path "/run/lvm/*" ! -path "/run/systemd/transient*" ! -path "/run/systemd/journal/streams/*" ! -path /run/newroot
 list=$(for process in /proc/[0-9]*; do
     program=$(readlink "$process/exe") && [ "$program" != /usr/bin/udevadm ] && echo "process $program"
 done)

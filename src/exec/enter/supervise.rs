@@ -301,9 +301,11 @@ impl Watch {
     /// The program was stopped: so is the job that newroot is, as far as the caller's shell sees.
     fn stopped(&mut self, signal: i32) {
         if let Some(relay) = &mut self.relay {
-            relay.give_back();
-            Terminal::stop_job(TSTP);
-            relay.take();
+            if relay.can_stop() {
+                relay.give_back();
+                Terminal::stop_job(TSTP);
+                relay.take();
+            }
             return self.go_on(true);
         }
         let asked = [TTIN, TTOU].contains(&signal);

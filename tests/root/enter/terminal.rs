@@ -183,6 +183,16 @@ fn nested() {
         assert!(screen.contains("24 80"), "{screen}");
         tmux.wait_for_last_line("outer$");
     }
+    // The outer shell could not bring back a job that stops there: it goes on.
+    let nested = format!("unshare --fork --pid --mount-proc {binary} enter /mnt/b");
+    tmux.line(&format!(
+        "clear; {nested} bash -c 'echo beg\"\"un; read a; echo got=$a'; echo status=$?"
+    ));
+    tmux.wait_for("begun");
+    tmux.keys(&["C-z"]);
+    tmux.line("word");
+    tmux.wait_for("got=word");
+    tmux.wait_for("status=0");
 }
 
 fn hangup() {
