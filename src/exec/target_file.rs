@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -18,6 +19,8 @@ use crate::session::{Item, ItemId, Live, Record};
 use crate::sys::loopdev::{self, LoopDevice};
 use crate::sys::{self, SysError, SysResult};
 
+/// How long what is just ending may keep a filesystem.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Longer files are none of ours.
 const LONGEST: usize = 4096;
 
@@ -216,23 +219,36 @@ impl Again {
             return Ok(None);
         };
         // Looked at first, without a replay: nothing is written to a filesystem of others.
-        let look = sys::mount::new_detached(
-            fstype,
-            name,
-            &options(fstype, false),
-            MountFlags::INERT.read_only(),
-        )?;
+        let look = once_free(|| {
+            let options = options(fstype, false);
+            sys::mount::new_detached(fstype, name, &options, MountFlags::INERT.read_only())
+        })?;
         let found = fsid_of(&look);
         drop(look);
         if found != *fsid {
             return Ok(None);
         }
-        let mount =
-            sys::mount::new_detached(fstype, name, &options(fstype, true), MountFlags::INERT)?;
+        let mount = once_free(|| {
+            sys::mount::new_detached(fstype, name, &options(fstype, true), MountFlags::INERT)
+        })?;
         Ok(Some(Self {
             tree: InRoot::from_fd(mount),
             _device: device,
         }))
+    }
+}
+
+/// The namespaces of a process that was killed take their mounts down some time after it: as long
+/// as one of them has the filesystem otherwise than it is wanted, the kernel says EBUSY.
+fn once_free(mut mount: impl FnMut() -> SysResult<OwnedFd>) -> SysResult<OwnedFd> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match mount() {
+            Err(error) if error.errno == Errno::BUSY && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
     }
 }
 

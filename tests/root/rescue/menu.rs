@@ -315,13 +315,13 @@ fn command_terminal() {
     assert!(screen.contains("got=an answer"), "{screen}");
     // Ctrl-C is the program's, Ctrl-Z the outer shell's.
     tmux.line(&format!(
-        "{run} 'echo beg\"\"un; sleep 100'; echo status=$?"
+        "{run} 'echo sle\"\"eps; sleep 100'; echo status=$?"
     ));
-    tmux.wait_for("begun");
+    tmux.wait_for("sleeps");
     tmux.keys(&["C-c"]);
     tmux.wait_for("status=130");
-    tmux.line(&format!("stty -a >/tmp/before; {run} 'echo beg\"\"un; sleep 1; stty -echo; echo wok\"\"en; read b; echo got=$b'"));
-    tmux.wait_for("begun");
+    tmux.line(&format!("stty -a >/tmp/before; {run} 'echo sta\"\"rted; sleep 1; stty -echo; echo wok\"\"en; read b; echo got=$b'"));
+    tmux.wait_for("started");
     tmux.keys(&["C-z"]);
     tmux.wait_for("Stopped");
     tmux.line("stty -a >/tmp/between; cmp /tmp/before /tmp/between && echo sa''me");
