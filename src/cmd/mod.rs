@@ -42,7 +42,7 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
-        Verb::Doctor(args) => doctor::run(&args, &ui),
+        Verb::Doctor(args) => doctor::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Features(args) => features::run(&args, &ui),
         Verb::Rescue(args) => rescue::run(&args, globals, &ui),

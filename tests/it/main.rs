@@ -13,6 +13,7 @@ mod export_modules;
 mod harness;
 mod help;
 mod jail;
+mod journal;
 mod layers;
 mod man;
 mod packages;

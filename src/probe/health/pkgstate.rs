@@ -159,13 +159,26 @@ fn rpm(tree: &dyn Tree, state: &mut PackageState) {
         }
         return;
     }
+    for path in [
+        "/usr/lib/sysimage/rpm/Packages.db",
+        "/var/lib/rpm/Packages.db",
+    ] {
+        let path = RootPath::new(path);
+        let Ok(file) = tree.open(&path) else {
+            continue;
+        };
+        let mut head = [0; 4];
+        let count = file.read_at(&mut head, 0).unwrap_or(0);
+        if head[..count] != *b"RpmP" {
+            state.broken.push((path, "it is no ndb database".into()));
+        }
+        return;
+    }
     let rpm = ["/usr/bin/rpm", "/bin/rpm"]
         .iter()
         .any(|path| root::is_file(tree, &RootPath::new(path)));
     let others = [
         "/var/lib/rpm/Packages",
-        "/usr/lib/sysimage/rpm/Packages.db",
-        "/var/lib/rpm/Packages.db",
         "/var/lib/dpkg/status",
         "/usr/share/rpm/rpmdb.sqlite",
     ];
@@ -300,5 +313,10 @@ mod tests {
         assert!(state.broken[0].1.contains("cut off"));
         assert_eq!(state.damaged, ["x-1-1"]);
         assert!(state.lock.is_some());
+        let ndb = |head: &str| {
+            let tree = Mem::new().with_file("/usr/lib/sysimage/rpm/Packages.db", head);
+            look(&tree).broken.len()
+        };
+        assert_eq!((ndb("RpmP\0\0\0\0"), ndb("RpmQ"), ndb("")), (0, 1, 1));
     }
 }

@@ -1,10 +1,16 @@
-//! pacman's database: `/var/lib/pacman/local/NAME-VERSION-RELEASE/files`.
+//! pacman's database: `/var/lib/pacman/local/NAME-VERSION-RELEASE/files`, and `mtree` beside it
+//! with the checksums.
 
-use super::{PackageError, Visit, lines, list, read};
+use std::io::Read as _;
+
+use super::sum::{Algorithm, Sum};
+use super::{PackageError, Visit, lines, list, read, recorded};
 use crate::model::{Kind, RootPath};
 use crate::root::Tree;
 
 const LOCAL: &str = "/var/lib/pacman/local";
+/// Unpacked; the largest packages have 20 MiB.
+const LONGEST_MTREE: u64 = 128 << 20;
 
 pub(super) fn present(tree: &dyn Tree) -> bool {
     let local = tree.stat(&RootPath::new(LOCAL));
@@ -57,4 +63,99 @@ fn paths(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         let path = line.strip_suffix(b"/").unwrap_or(line);
         inside.then(|| [b"/", path].concat())
     })
+}
+
+/// What the packages recorded. A `mtree` that cannot be unpacked says nothing beyond the place.
+pub(super) fn sums(
+    tree: &dyn Tree,
+    wanted: &dyn Fn(&str) -> bool,
+    visit: &mut recorded::Visit<'_>,
+) -> Result<(), PackageError> {
+    let local = RootPath::new(LOCAL);
+    for entry in list(tree, &local)? {
+        let Some(package) = name(&entry).filter(|package| wanted(package)) else {
+            continue;
+        };
+        let packed = read(tree, &local.join(&entry).join("mtree"))?.unwrap_or_default();
+        let mut text = Vec::new();
+        let unpacked = flate2::read::GzDecoder::new(packed.as_slice())
+            .take(LONGEST_MTREE)
+            .read_to_end(&mut text);
+        if unpacked.is_err() {
+            // The last line was cut.
+            text.truncate(text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0));
+        }
+        mtree(&text, &mut |path, sum| visit(package, path, sum));
+    }
+    Ok(())
+}
+
+/// mtree(5), as bsdtar writes it for makepkg: `./PATH key=value ...`, and `/set key=value ...` for
+/// the lines that follow. A blank in a path is `\040`.
+fn mtree(text: &[u8], visit: &mut dyn FnMut(&[u8], Sum)) {
+    let mut default = b"file".to_vec();
+    for line in lines(text) {
+        let mut words = line.split(|byte| *byte == b' ').filter(|it| !it.is_empty());
+        let Some(first) = words.next() else {
+            continue;
+        };
+        let (mut kind, mut sum) = (None, None);
+        for word in words {
+            match word
+                .iter()
+                .position(|byte| *byte == b'=')
+                .map(|at| word.split_at(at + 1))
+            {
+                Some((b"type=", value)) => kind = Some(value),
+                Some((b"sha256digest=" | b"sha256=", hex)) => {
+                    sum = Sum::from_hex(Algorithm::Sha256, hex).or(sum);
+                }
+                Some((b"md5digest=" | b"md5=", hex)) => {
+                    sum = sum.or_else(|| Sum::from_hex(Algorithm::Md5, hex));
+                }
+                _ => {}
+            }
+        }
+        if first == b"/set" {
+            default = kind.map_or(default, <[u8]>::to_vec);
+            continue;
+        }
+        let Some(path) = first
+            .strip_prefix(b".")
+            .filter(|path| path.starts_with(b"/"))
+        else {
+            continue;
+        };
+        // The package's own files (.BUILDINFO, .INSTALL) are not installed.
+        let own = path.starts_with(b"/.") && !path[1..].contains(&b'/');
+        if let Some(sum) = sum
+            && !own
+            && kind.unwrap_or(&default) == b"file"
+        {
+            visit(&unescape(path), sum);
+        }
+    }
+}
+
+/// `\OOO` is the byte with this octal number.
+fn unescape(path: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        let octal = after.get(..3).and_then(|digits| {
+            let text = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(text, 8).ok()
+        });
+        match octal.filter(|_| *byte == b'\\') {
+            Some(value) => {
+                plain.push(value);
+                rest = &after[3..];
+            }
+            None => {
+                plain.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    plain
 }
