@@ -1,7 +1,7 @@
 //! Filesystems: full, damaged, not cleanly unmounted.
 
 use super::fixes;
-use super::{Facts, Finding, Kind};
+use super::{Facts, Finding, Kind, Severity};
 use crate::probe::health::volumes::{Room, Superstate};
 
 /// With less than this no log is written and nothing is installed.
@@ -12,7 +12,7 @@ const KERNEL: u64 = 96 << 20;
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
     let rooms = facts.disks.rooms.iter().flat_map(|room| full(facts, room));
     rooms
-        .chain(facts.disks.supers.iter().flat_map(superblock))
+        .chain(facts.disks.supers.iter().filter_map(superblock))
         .collect()
 }
 
@@ -66,25 +66,38 @@ fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
     found
 }
 
-fn superblock(it: &Superstate) -> Vec<Finding> {
-    let mut found = Vec::new();
+fn superblock(it: &Superstate) -> Option<Finding> {
     let place = it.mount_point.as_deref().unwrap_or("?");
     if let Some(why) = &it.errors {
-        found.push(
-            Finding::error(Kind::FilesystemErrors, format!("the filesystem of {place} is damaged. It becomes read-only, or boot stops for a check."))
-                .seen(format!("{} ({}): {why}", it.name, it.fs_type))
-                .screen("UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY; or: Remounting filesystem read-only")
-                .fix(fixes::fsck(&it.fs_type)),
-        );
-    } else if it.dirty {
-        let what = if it.fs_type == "vfat" {
-            format!("{place} was not unmounted cleanly.")
-        } else {
-            format!("{place} was not unmounted cleanly; the next mount replays its journal.")
+        let (severity, what, screen) = match it.fs_type.as_str() {
+            "xfs" => (
+                Severity::Error,
+                "cannot be mounted",
+                "Filesystem needs repair. Please run xfs_repair.",
+            ),
+            // Firmware and kernel go on with it.
+            "vfat" => (
+                Severity::Warning,
+                "may be damaged",
+                "Volume was not properly unmounted. Some data may be corrupt. Please run fsck.",
+            ),
+            _ => (
+                Severity::Error,
+                "is damaged. It becomes read-only, or boot stops for a check",
+                "UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY; or: Remounting filesystem read-only",
+            ),
         };
-        found.push(
-            Finding::note(Kind::DirtyJournal, what).seen(format!("{} ({})", it.name, it.fs_type)),
-        );
+        let what = format!("the filesystem of {place} {what}.");
+        let seen = format!("{} ({}): {why}", it.name, it.fs_type);
+        let finding = Finding::new(severity, Kind::FilesystemErrors, what);
+        let fix = fixes::fsck(&it.fs_type);
+        return Some(finding.seen(seen).screen(screen).fix(fix));
     }
-    found
+    let what = match it.fs_type.as_str() {
+        _ if !it.dirty => return None,
+        "vfat" => format!("{place} was not unmounted cleanly."),
+        _ => format!("{place} was not unmounted cleanly; the next mount replays its journal."),
+    };
+    let seen = format!("{} ({})", it.name, it.fs_type);
+    Some(Finding::note(Kind::DirtyJournal, what).seen(seen))
 }

@@ -6,6 +6,7 @@ mod disks;
 mod families;
 mod hostile;
 mod layer;
+mod marked;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -40,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     all.extend(disks::trials());
     all.extend(families::trials());
     all.extend(hostile::trials());
+    all.extend(marked::trials());
     all
 }
 
