@@ -11,6 +11,7 @@ pub(super) fn fold(findings: &mut Vec<Finding>) {
     if findings.iter().any(|it| it.kind == Kind::UsrMerge) {
         findings.retain(|it| !explained_by_links(it.kind));
     }
+    by_disk(findings);
     by_package(findings);
     by_file(findings);
     by_preload(findings);
@@ -104,6 +105,19 @@ fn is_named(file: &str, name: &str) -> bool {
         || file
             .strip_prefix(name)
             .is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// What cannot be read is missed by whoever needs it, and is damaged for whoever looks at it.
+fn by_disk(findings: &mut Vec<Finding>) {
+    let unread: Vec<String> = findings
+        .iter()
+        .filter(|it| it.kind == Kind::Unreadable)
+        .flat_map(|it| it.files.clone())
+        .collect();
+    findings.retain(|it| {
+        let about = |file: &String| unread.iter().any(|name| is_named(file, name));
+        !explained_by_links(it.kind) || !it.files.iter().any(about)
+    });
 }
 
 /// A list of files that another finding, of whatever kind, is about.

@@ -88,6 +88,15 @@ fn causes_take_out_what_they_explain() {
             &[Kind::ModulesMissing],
         ),
         (
+            "a disk that fails",
+            vec![
+                about(Kind::Unreadable, "", &["/usr/lib/x"]),
+                about(Kind::LibraryMissing, "a", &["/lib/x/liba.so"]),
+                about(Kind::LibraryMissing, "b", &["/lib/y/libb.so"]),
+            ],
+            &[Kind::Unreadable, Kind::LibraryMissing],
+        ),
+        (
             "root's shell is the broken one",
             vec![
                 about(Kind::Shell, "", &["/bin/sh"]),
@@ -130,6 +139,6 @@ fn words_of_kinds_are_unique_and_fixes_begin_empty() {
     let all = words.len();
     words.dedup();
     assert_eq!(words.len(), all);
-    let finding = Finding::new(Severity::Note, Kind::Remark, "x");
+    let finding = Finding::new(Severity::Note, Kind::Hibernated, "x");
     assert_eq!(finding.fix, Fix::default());
 }

@@ -1,7 +1,8 @@
-//! Filesystems: full, damaged, not cleanly unmounted.
+//! Arrays and volume groups that lack members; filesystems: full, damaged, not cleanly unmounted.
 
-use super::fixes;
-use super::{Facts, Finding, Kind, Severity};
+use super::fixes::{self, Fix};
+use super::{Facts, Finding, Kind, Severity, list};
+use crate::probe::health::disks::Incomplete;
 use crate::probe::health::volumes::{Room, Superstate};
 
 /// With less than this no log is written and nothing is installed.
@@ -10,10 +11,44 @@ const NOTHING: u64 = 4 << 20;
 const KERNEL: u64 = 96 << 20;
 
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
+    let incomplete = facts.disks.incomplete.iter().map(incomplete);
     let rooms = facts.disks.rooms.iter().flat_map(|room| full(facts, room));
-    rooms
+    incomplete
+        .chain(rooms)
         .chain(facts.disks.supers.iter().filter_map(superblock))
         .collect()
+}
+
+/// One that works is a warning: the next disk that fails takes everything along.
+fn incomplete(it: &Incomplete) -> Finding {
+    let (name, what) = (&it.name, it.what);
+    let array = what == "array";
+    let number = format!("{} of {} members", it.here, it.wanted);
+    let finding = if it.works {
+        let what = format!("the {what} {name} has only {number}. If one more fails, all is lost.");
+        Finding::warning(Kind::VolumesIncomplete, what)
+    } else {
+        let what = format!("the {what} {name} has only {number}. What lies on it is not there.");
+        Finding::error(Kind::VolumesIncomplete, what)
+            .screen("A start job is running for /dev/...; then: You are in emergency mode.")
+    };
+    let seen = match it.on.len() {
+        0 => format!("/sys/block says that {name} is degraded"),
+        all => format!("here: {}", list(it.on.iter().cloned(), all)),
+    };
+    let fix = Fix::advice("put the missing disk back; newroot scan shows what is here");
+    finding.seen(seen).fix(match (array, it.works) {
+        (true, true) => fix.outside(format!(
+            "mdadm --manage {} --add /dev/DISK",
+            fixes::word(&format!("/dev/{name}"))
+        )),
+        (true, false) => fix,
+        // Reads what is left, changes nothing.
+        (false, _) => fix.outside(format!(
+            "vgchange -a y --activationmode partial {}",
+            fixes::word(name)
+        )),
+    })
 }
 
 fn show(bytes: u64) -> String {

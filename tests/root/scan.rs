@@ -506,7 +506,7 @@ fn a_group_that_is_not_active() {
 
 /// One member of a RAID 1 as md(4) writes it, version 1.2: the superblock at 4 KiB, the data from
 /// 1 MiB on.
-fn member(path: &str, number: u8, events: u64, data: &Path) -> PathBuf {
+pub(crate) fn member(path: &str, number: u8, events: u64, data: &Path) -> PathBuf {
     let image = empty(path, 40);
     let mut block = vec![0_u8; 256];
     let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::sum::Sum;
-use super::{Packages, System};
+use super::{Packages, System, is_absent};
 use crate::model::{Kind, RootPath};
 
 /// So many files of one package are named.
@@ -80,7 +80,9 @@ impl Packages<'_> {
         let empty = match self.tree.lstat(&real) {
             Ok(meta) if meta.kind != Kind::File || meta.size > 0 || sum.is_of_nothing() => return,
             Ok(_) => true,
-            Err(_) => false,
+            Err(error) if is_absent(&error) => false,
+            // A disk that fails has lost nothing yet.
+            Err(_) => return,
         };
         let lost = packages.entry(package.to_string()).or_default();
         lost.empty += u32::from(empty);

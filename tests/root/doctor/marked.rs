@@ -28,15 +28,15 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// What is done to the XFS of the root or to the FAT of /data, and what is said of it.
-struct Case {
+pub(super) struct Case {
     name: &'static str,
     damage: fn(&Disk),
     severity: &'static str,
-    kind: &'static str,
+    pub(super) kind: &'static str,
     words: &'static [&'static str],
 }
 
-const CASES: &[Case] = &[
+pub(super) const CASES: &[Case] = &[
     Case {
         name: "an XFS that needs repair",
         damage: |disk| {
@@ -99,7 +99,7 @@ const CASES: &[Case] = &[
 ];
 
 /// The two filesystems, each in a file.
-struct Disk {
+pub(super) struct Disk {
     xfs: PathBuf,
     fat: PathBuf,
     /// 16 or 32.

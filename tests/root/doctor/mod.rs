@@ -1,10 +1,13 @@
 //! The doctor on a real Debian, whole and broken, and on trees made to trap it.
 
+mod apart;
 mod cases;
 mod debian;
 mod disks;
 mod families;
+mod firmware;
 mod hostile;
+mod lastboot;
 mod layer;
 mod marked;
 
@@ -36,11 +39,16 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::new("doctor::broken_programs", DEBIAN, broken_programs).timeout(PATIENCE),
         Trial::new("doctor::broken_boot", DEBIAN, broken_boot).timeout(PATIENCE),
         Trial::new("doctor::broken_state", DEBIAN, broken_state).timeout(PATIENCE),
+        Trial::new("doctor::worth_a_note", DEBIAN, worth_a_note).timeout(PATIENCE),
+        Trial::new("doctor::every_kind_has_a_case", &[], every_kind_has_a_case),
         Trial::new("doctor::quick_says_what_it_left_out", DEBIAN, quick).timeout(PATIENCE),
     ];
+    all.extend(apart::trials());
     all.extend(disks::trials());
     all.extend(families::trials());
+    all.extend(firmware::trials());
     all.extend(hostile::trials());
+    all.extend(lastboot::trials());
     all.extend(marked::trials());
     all
 }
@@ -119,6 +127,55 @@ fn broken(cases: &[cases::Case]) {
         cases.len(),
         wrong.join("\n")
     );
+}
+
+/// Notes, and no more than the one.
+fn worth_a_note() {
+    let base = Base::get();
+    for (name, script, kind) in cases::NOTES {
+        let layer = base.layer();
+        layer.sh(script);
+        let report = report(&layer.root);
+        let findings = report["findings"].as_array().unwrap().iter();
+        let found: Vec<_> = findings.map(|it| (&it["severity"], &it["kind"])).collect();
+        assert_eq!(
+            found,
+            [(&"note".into(), &(*kind).into())],
+            "{name}: {report:#}"
+        );
+    }
+}
+
+/// What the doctor can find is broken somewhere in these tests, and found.
+fn every_kind_has_a_case() {
+    let tables = [cases::PROGRAMS, cases::BOOT, cases::STATE, cases::NOTES];
+    let disks = [disks::CASES, disks::ESP_CASES];
+    let pairs = |kinds: &[(&'static str, &'static str)]| -> Vec<&'static str> {
+        kinds.iter().map(|(_, kind)| *kind).collect()
+    };
+    let cases: Vec<&str> = [
+        tables.concat().iter().map(|case| case.2).collect(),
+        disks.concat().iter().map(|case| case.3).collect(),
+        marked::CASES.iter().map(|case| case.kind).collect(),
+        firmware::CASES
+            .iter()
+            .flat_map(|case| pairs(case.4))
+            .collect(),
+        lastboot::CASES
+            .iter()
+            .flat_map(|case| pairs(case.3))
+            .collect(),
+        // By the end of the firmware's trial.
+        vec!["fstab-unreliable-name"],
+        apart::KINDS.to_vec(),
+    ]
+    .concat();
+    let without: Vec<&str> = newroot::doctor::Kind::ALL
+        .iter()
+        .map(|kind| kind.word())
+        .filter(|word| !cases.contains(word))
+        .collect();
+    assert!(without.is_empty(), "no case breaks: {without:?}");
 }
 
 fn quick() {
