@@ -175,31 +175,41 @@ fn by_kernel(findings: &mut Vec<Finding>) {
     }
 }
 
-/// fstab and the boot loader that name the same wrong device; the journal that says so.
+/// A device that fstab misses, and the last boot that says so: the journal's words are shown with
+/// the device, and an emergency mode that it explains is no trouble of its own.
 fn by_device(findings: &mut [Finding]) {
-    let missing: Vec<String> = findings
+    let said: Vec<String> = findings
         .iter()
-        .filter(|it| it.kind == Kind::FstabDevice)
-        .map(|it| {
-            it.what
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_string()
-        })
+        .filter(|it| matches!(it.kind, Kind::EmergencyMode | Kind::FailedUnits))
+        .flat_map(|it| it.seen.iter().filter(|line| line.contains(": \"")).cloned())
         .collect();
-    for finding in findings
-        .iter_mut()
-        .filter(|it| it.kind == Kind::EmergencyMode)
-    {
-        if missing
-            .iter()
-            .any(|path| finding.seen.iter().any(|line| line.contains(path.as_str())))
-        {
+    let mut missing = Vec::new();
+    let is_missing = |it: &&mut Finding| it.kind == Kind::FstabDevice;
+    for finding in findings.iter_mut().filter(is_missing) {
+        let path = finding.what.split(' ').next().unwrap_or_default();
+        let path = path.to_string();
+        let quote = said.iter().find(|line| names(line, &path));
+        let quote = quote.map(|line| format!("the last boot, {line}"));
+        finding.seen.extend(quote);
+        missing.push(path);
+    }
+    let is_emergency = |it: &&mut Finding| it.kind == Kind::EmergencyMode;
+    for finding in findings.iter_mut().filter(is_emergency) {
+        let explained = |path: &String| finding.seen.iter().any(|line| names(line, path));
+        if missing.iter().any(explained) {
             finding.severity = Severity::Note;
         }
     }
     findings.sort_by_key(|finding| (finding.severity, finding.kind));
+}
+
+/// Whether `line` has this path as a word: `/data` is not in `/database`.
+fn names(line: &str, path: &str) -> bool {
+    let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || "/-_".contains(c));
+    path.starts_with('/')
+        && line
+            .match_indices(path)
+            .any(|(at, _)| is_end(&line[at + path.len()..]))
 }
 
 /// root's shell is /bin/sh, or the program that it leads to.

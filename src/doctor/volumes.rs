@@ -68,7 +68,15 @@ fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
         show(room.size),
         show(room.free.saturating_sub(room.available))
     );
-    if room.available < NOTHING {
+    if room.available < NOTHING && place == "/boot" {
+        let what = "/boot is full. The next kernel or initramfs cannot be written, and half of one does not boot.";
+        found.push(
+            Finding::warning(Kind::Full, what)
+                .seen(seen)
+                .screen("No space left on device")
+                .fix(fixes::space(facts.family(), place)),
+        );
+    } else if room.available < NOTHING {
         let what =
             format!("{place} is full. Services and logins fail, and nothing can be installed.");
         found.push(

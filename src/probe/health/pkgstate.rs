@@ -159,29 +159,35 @@ fn rpm(tree: &dyn Tree, state: &mut PackageState) {
         }
         return;
     }
-    for path in [
-        "/usr/lib/sysimage/rpm/Packages.db",
-        "/var/lib/rpm/Packages.db",
+    // The magic number of each format, and where it is.
+    for (path, magic, at, what) in [
+        ("/usr/lib/sysimage/rpm/Packages.db", b"RpmP", 0, "ndb"),
+        ("/var/lib/rpm/Packages.db", b"RpmP", 0, "ndb"),
+        (
+            "/var/lib/rpm/Packages",
+            b"\x61\x15\x06\0",
+            12,
+            "Berkeley DB",
+        ),
     ] {
         let path = RootPath::new(path);
         let Ok(file) = tree.open(&path) else {
             continue;
         };
-        let mut head = [0; 4];
-        let count = file.read_at(&mut head, 0).unwrap_or(0);
-        if head[..count] != *b"RpmP" {
-            state.broken.push((path, "it is no ndb database".into()));
+        let mut found = [0; 4];
+        let count = file.read_at(&mut found, at).unwrap_or(0);
+        let is_file = file.meta().is_ok_and(|meta| meta.kind == Kind::File);
+        if is_file && found[..count] != *magic {
+            state
+                .broken
+                .push((path, format!("it is no {what} database")));
         }
         return;
     }
     let rpm = ["/usr/bin/rpm", "/bin/rpm"]
         .iter()
         .any(|path| root::is_file(tree, &RootPath::new(path)));
-    let others = [
-        "/var/lib/rpm/Packages",
-        "/var/lib/dpkg/status",
-        "/usr/share/rpm/rpmdb.sqlite",
-    ];
+    let others = ["/var/lib/dpkg/status", "/usr/share/rpm/rpmdb.sqlite"];
     let none = others
         .iter()
         .all(|path| tree.stat(&RootPath::new(path)).is_err());

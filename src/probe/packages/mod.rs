@@ -6,6 +6,7 @@
 //! before `/bin` became a link to `/usr/bin`.
 
 mod apk;
+mod bdb;
 mod dpkg;
 mod ndb;
 mod pacman;

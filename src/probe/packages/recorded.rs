@@ -155,11 +155,27 @@ mod tests {
         bytes
     }
 
+    /// The same header, put into a hash by db_load(1) 5.3; rpm 4.18 reads it.
+    const BERKELEY: &[u8] = include_bytes!("../../../tests/fixtures/rpm/Packages");
+
     #[test]
-    fn a_format_that_is_not_read_is_said() {
-        let tree = Mem::new().with_file("/var/lib/rpm/Packages", "x");
-        let found = Packages::open(&tree).lost_files();
-        assert!(found.unread[0].contains("Berkeley DB"), "{found:?}");
+    fn releases_before_2020_have_them_in_berkeley_db() {
+        let tree = sums().with_file("/var/lib/rpm/Packages", BERKELEY);
+        assert_eq!(Packages::open(&tree).systems(), [System::Rpm]);
+        holds(&tree, "newroot-sums", "/usr/bin/sums");
+        let read = |bytes: Vec<u8>| {
+            let tree = sums().with_file("/var/lib/rpm/Packages", bytes);
+            Packages::open(&tree).lost_files()
+        };
+        for at in (0..BERKELEY.len()).step_by(3) {
+            let mut bytes = BERKELEY.to_vec();
+            bytes[at] ^= 0xff;
+            assert!(read(bytes).packages.len() <= 1, "{at}");
+        }
+        for length in (1..BERKELEY.len()).step_by(97) {
+            let found = read(BERKELEY[..length].to_vec());
+            assert_eq!(found.unread.len(), 1, "{length}: {found:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! rpm's database: package headers in an SQLite table (every rpm since 4.16), or in openSUSE's own
-//! "ndb" file.
+//! rpm's database: package headers in an SQLite table (every rpm since 4.16), in openSUSE's own
+//! "ndb" file, or in a hash of Berkeley DB (releases before 2020).
 //!
 //! Header format: <https://rpm-software-management.github.io/rpm/manual/format_header.html>.
 
 use super::sqlite::{Damaged, Database, Value};
 use super::sum::{Algorithm, Sum};
-use super::{PackageError, Visit, is_absent, ndb, recorded};
+use super::{PackageError, Visit, bdb, is_absent, ndb, recorded};
 use crate::model::{Kind, RootPath};
-use crate::root::Tree;
+use crate::root::{Tree, TreeFile};
 
 /// Where the distributions put it; the first is often a link to the second.
 const DATABASES: [&str; 2] = [
@@ -121,27 +121,21 @@ fn headers(tree: &dyn Tree, visit: &mut dyn FnMut(&Header<'_>)) -> Result<(), Pa
     if let Some(path) = DATABASES.into_iter().find(|path| is_file(tree, path)) {
         return sqlite(tree, path, &mut blob);
     }
-    if let Some(path) = NDB.into_iter().find(|path| is_file(tree, path)) {
-        return in_ndb(tree, path, &mut blob);
-    }
-    if is_file(tree, BERKELEY) {
-        return Err(PackageError::Format {
-            path: RootPath::new(BERKELEY),
-            why: "rpm's Berkeley DB format is not read, only SQLite and ndb",
-        });
-    }
-    Ok(())
-}
-
-fn in_ndb(tree: &dyn Tree, path: &str, visit: &mut dyn FnMut(&[u8])) -> Result<(), PackageError> {
+    let ndb = NDB.into_iter().map(|path| (path, ndb::each as Reader));
+    let mut others = ndb.chain([(BERKELEY, bdb::each as Reader)]);
+    let Some((path, read)) = others.find(|(path, _)| is_file(tree, path)) else {
+        return Ok(());
+    };
     let path = RootPath::new(path);
     match tree.open(&path) {
         Ok(file) => {
-            ndb::each(&file, visit).map_err(|Damaged(why)| PackageError::Format { path, why })
+            read(&file, &mut blob).map_err(|Damaged(why)| PackageError::Format { path, why })
         }
         Err(error) => Err(PackageError::Read { path, error }),
     }
 }
+
+type Reader = fn(&TreeFile, &mut dyn FnMut(&[u8])) -> Result<(), Damaged>;
 
 fn sqlite(tree: &dyn Tree, path: &str, visit: &mut dyn FnMut(&[u8])) -> Result<(), PackageError> {
     let path = RootPath::new(path);

@@ -15,6 +15,7 @@ const PATHS: &[&str] = &[
     "/var/lib/rpm/rpmdb.sqlite",
     "/var/lib/rpm/rpmdb.sqlite-wal",
     "/usr/lib/sysimage/rpm/Packages.db",
+    "/var/lib/rpm/Packages",
     "/var/lib/pacman/local/a-1-1/files",
     "/var/lib/pacman/local/a-1-1/mtree",
     "/lib/apk/db/installed",

@@ -1,4 +1,5 @@
-//! Arrays and volume groups that lack members, and a system that sleeps.
+//! What small disks of their own show: arrays and volume groups that lack members, a /boot that is
+//! full, a system that sleeps, a file that the disk keeps back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("doctor::a_mirror_without_its_half", &ext4, mirror),
         Trial::new("doctor::a_group_without_a_disk", &lvm, group),
         Trial::new("doctor::a_system_that_sleeps", &swap, asleep),
+        Trial::new("doctor::a_boot_that_is_full", &swap, full_boot),
         Trial::new("doctor::a_program_that_cannot_be_read", &blocks, unreadable),
     ]
 }
@@ -107,6 +109,40 @@ fn asleep() {
     assert_eq!(on_disk(&swap), 0);
     disk::poke(&swap, 0xff6, b"S1SUSPEND\0");
     assert_eq!(on_disk(&swap), 1);
+}
+
+fn full_boot() {
+    let boot = disk::filesystem("/tmp/boot", 16, "mkfs.ext4 -q");
+    let fstab = format!("UUID={} /boot ext4 defaults 0 2\n", disk::uuid(&boot));
+    let root = ext4("/tmp/root", "full", &fstab);
+    let on_disk = |boot: &Path| {
+        let content = [(1, root.as_path()), (2, boot)];
+        let image = disk::disk(
+            "/tmp/disk",
+            60,
+            "label: gpt\nsize=32M\nsize=16M\n",
+            &content,
+        );
+        let report = report(&image);
+        fs::remove_file(image).unwrap();
+        of_kind(&report, "full")
+    };
+    // 16 MiB are too little for another kernel from the beginning.
+    let found = on_disk(&boot);
+    assert_eq!(found[0]["severity"], "note", "{found:#?}");
+    disk::filled(&boot, |top| {
+        let top = top.display();
+        sh(&format!(
+            "fallocate -l $(df -B1 --output=avail {top} | tail -1) {top}/full"
+        ));
+    });
+    let found = on_disk(&boot);
+    assert_eq!(found[0]["severity"], "warning", "{found:#?}");
+    let text = found[0].to_string();
+    assert!(
+        text.contains("/boot is full") && text.contains("autoremove"),
+        "{text}"
+    );
 }
 
 fn unreadable() {

@@ -226,6 +226,11 @@ fn fedora() {
             "/usr/lib/sums/data",
         ],
     );
+    tree.breaks(
+        "echo data >usr/lib/sums/data; sed -i 's,^linux .*,linux /vmlinuz-gone,' boot/loader/entries/*",
+        "bootloader-config-file",
+        &["/vmlinuz-gone", "kernel-install add-all"],
+    );
 }
 
 fn arch() {
@@ -286,6 +291,22 @@ fn arch() {
         "mv tmp/bash usr/bin/bash; : >usr/lib/systemd/system/a.service",
         "package-files",
         &["1 file of package bash is empty", "pacman -S bash"],
+    );
+    // systemd-boot: another root than fstab's, and no program on the ESP.
+    tree.breaks(
+        "echo '[Unit]' >usr/lib/systemd/system/a.service; \
+         sed -i s/root=UUID=1111/root=UUID=2222/ boot/loader/entries/arch.conf",
+        "bootloader-config-device",
+        &[
+            "22221111-2222-4333-8444-555555555555",
+            "boot/loader/entries/arch.conf",
+        ],
+    );
+    tree.breaks(
+        "sed -i s/root=UUID=2222/root=UUID=1111/ boot/loader/entries/arch.conf; \
+         : >boot/EFI/systemd/systemd-bootx64.efi; : >boot/EFI/BOOT/BOOTX64.EFI",
+        "bootloader-missing",
+        &["bootctl --variables=yes install"],
     );
 }
 
@@ -386,6 +407,12 @@ fn alpine() {
             "has not the checksum that package apk-tools recorded",
             "apk fix --reinstall apk-tools",
         ],
+    );
+    tree.breaks(
+        "rm usr/bin/apk; sed -i '/^P:apk/,$d' lib/apk/db/installed; \
+         sed -i s/initramfs-lts/initramfs-gone/ boot/extlinux.conf",
+        "bootloader-config-file",
+        &["initramfs-gone", "update-extlinux"],
     );
 }
 
