@@ -13,7 +13,7 @@ use super::busy;
 use super::condition;
 use super::partitions::Opened;
 use crate::model::{MountFlags, RootPath};
-use crate::root::InRoot;
+use crate::root::{Host, InRoot};
 use crate::sys::loopdev::{self, LoopDevice};
 use crate::sys::mount::{self, FsOption};
 use crate::sys::{SysError, block, errno_of};
@@ -68,10 +68,13 @@ impl Peek {
     ) -> Result<Self, PeekError> {
         let (driver, options) =
             how(kind, others, subvolume).ok_or_else(|| PeekError::Unknown(kind.to_string()))?;
-        let shield = if driver == "ext4" && has_orphans(device)? {
-            Some(shield(device)?)
-        } else {
-            None
+        let shield = match driver {
+            "ext4" if has_orphans(device)? => Some(shield(device)?),
+            // Where it comes upon damage, the driver counts it in the superblock, of a read-only
+            // mount as well (ext4_handle_error, f2fs_handle_error). Only damage asks for this
+            // shield: without a loop driver it is left out.
+            "ext4" | "f2fs" if !refuses_writes(device) => shield(device).ok(),
+            _ => None,
         };
         let source = shield
             .as_ref()
@@ -246,6 +249,20 @@ fn mount_detached(
 /// a read-only mount without journal (ext4_orphan_cleanup), unless the device refuses writes.
 fn has_orphans(device: &Path) -> Result<bool, PeekError> {
     Ok(condition::of("ext4", &Opened::new(block::open(device)?)?).orphans)
+}
+
+/// Whether the kernel takes no writes to `device`, whoever asks: a loop device over an image, a
+/// disc. Opened for writing, it would tell; and udev would look at it anew.
+fn refuses_writes(device: &Path) -> bool {
+    let Ok(stat) = rustix::fs::stat(device) else {
+        return false;
+    };
+    let (major, minor) = (
+        rustix::fs::major(stat.st_rdev),
+        rustix::fs::minor(stat.st_rdev),
+    );
+    let path = RootPath::new(format!("/sys/dev/block/{major}:{minor}/ro"));
+    crate::root::read(&Host, &path, 16).is_ok_and(|value| value.starts_with(b"1"))
 }
 
 /// A loop device over `device` that refuses writes. The device's own read-only switch would
