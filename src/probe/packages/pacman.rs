@@ -1,7 +1,7 @@
 //! pacman's database: `/var/lib/pacman/local/NAME-VERSION-RELEASE/files`, and `mtree` beside it
 //! with the checksums.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 
 use super::sum::{Algorithm, Sum};
 use super::{PackageError, Visit, lines, list, read, recorded};
@@ -10,7 +10,9 @@ use crate::root::Tree;
 
 const LOCAL: &str = "/var/lib/pacman/local";
 /// Unpacked; the largest packages have 20 MiB.
-const LONGEST_MTREE: u64 = 128 << 20;
+const LONGEST_MTREE: u64 = 256 << 20;
+/// A path of PATH_MAX, every byte as four, and what is said of it.
+const LONGEST_LINE: u64 = 32 << 10;
 
 pub(super) fn present(tree: &dyn Tree) -> bool {
     let local = tree.stat(&RootPath::new(LOCAL));
@@ -77,63 +79,68 @@ pub(super) fn sums(
             continue;
         };
         let packed = read(tree, &local.join(&entry).join("mtree"))?.unwrap_or_default();
-        let mut text = Vec::new();
-        let unpacked = flate2::read::GzDecoder::new(packed.as_slice())
-            .take(LONGEST_MTREE)
-            .read_to_end(&mut text);
-        if unpacked.is_err() {
-            // The last line was cut.
-            text.truncate(text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0));
-        }
-        mtree(&text, &mut |path, sum| visit(package, path, sum));
+        mtree(&packed, &mut |path, sum| visit(package, path, sum));
     }
     Ok(())
 }
 
-/// mtree(5), as bsdtar writes it for makepkg: `./PATH key=value ...`, and `/set key=value ...` for
-/// the lines that follow. A blank in a path is `\040`.
-fn mtree(text: &[u8], visit: &mut dyn FnMut(&[u8], Sum)) {
+/// mtree(5), gzipped, as bsdtar writes it for makepkg: `./PATH key=value ...`, and `/set key=value`
+/// for the lines that follow. A blank in a path is `\040`.
+fn mtree(packed: &[u8], visit: &mut dyn FnMut(&[u8], Sum)) {
+    let text = flate2::read::GzDecoder::new(packed).take(LONGEST_MTREE);
+    let mut text = BufReader::new(text);
     let mut default = b"file".to_vec();
-    for line in lines(text) {
-        let mut words = line.split(|byte| *byte == b' ').filter(|it| !it.is_empty());
-        let Some(first) = words.next() else {
-            continue;
-        };
-        let (mut kind, mut sum) = (None, None);
-        for word in words {
-            match word
-                .iter()
-                .position(|byte| *byte == b'=')
-                .map(|at| word.split_at(at + 1))
-            {
-                Some((b"type=", value)) => kind = Some(value),
-                Some((b"sha256digest=" | b"sha256=", hex)) => {
-                    sum = Sum::from_hex(Algorithm::Sha256, hex).or(sum);
-                }
-                Some((b"md5digest=" | b"md5=", hex)) => {
-                    sum = sum.or_else(|| Sum::from_hex(Algorithm::Md5, hex));
-                }
-                _ => {}
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut text).take(LONGEST_LINE).read_until(b'\n', &mut line);
+        // A line without its end was cut off.
+        if read.is_err() || line.pop() != Some(b'\n') {
+            return;
+        }
+        entry(&line, &mut default, visit);
+    }
+}
+
+/// One line; `default` is what `/set` said last.
+fn entry(line: &[u8], default: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], Sum)) {
+    let mut words = line
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
+    let Some(first) = words.next() else {
+        return;
+    };
+    let (mut kind, mut sum) = (None, None);
+    for word in words {
+        let equals = word.iter().position(|byte| *byte == b'=');
+        match equals.map(|at| word.split_at(at + 1)) {
+            Some((b"type=", value)) => kind = Some(value),
+            Some((b"sha256digest=" | b"sha256=", hex)) => {
+                sum = Sum::from_hex(Algorithm::Sha256, hex).or(sum);
             }
+            Some((b"md5digest=" | b"md5=", hex)) => {
+                sum = sum.or_else(|| Sum::from_hex(Algorithm::Md5, hex));
+            }
+            _ => {}
         }
-        if first == b"/set" {
-            default = kind.map_or(default, <[u8]>::to_vec);
-            continue;
-        }
-        let Some(path) = first
-            .strip_prefix(b".")
-            .filter(|path| path.starts_with(b"/"))
-        else {
-            continue;
-        };
-        // The package's own files (.BUILDINFO, .INSTALL) are not installed.
-        let own = path.starts_with(b"/.") && !path[1..].contains(&b'/');
-        if let Some(sum) = sum
-            && !own
-            && kind.unwrap_or(&default) == b"file"
-        {
-            visit(&unescape(path), sum);
-        }
+    }
+    if first == b"/set" {
+        *default = kind.map_or_else(|| default.clone(), <[u8]>::to_vec);
+        return;
+    }
+    let Some(path) = first
+        .strip_prefix(b".")
+        .filter(|path| path.starts_with(b"/"))
+    else {
+        return;
+    };
+    // The package's own files (.BUILDINFO, .INSTALL) are not installed.
+    let own = path.starts_with(b"/.") && !path[1..].contains(&b'/');
+    if let Some(sum) = sum
+        && !own
+        && kind.unwrap_or(default) == b"file"
+    {
+        visit(&unescape(path), sum);
     }
 }
 

@@ -16,6 +16,13 @@ pub(crate) const CASES: &[Case] = &[
         run: unlock,
     },
     Case {
+        name: "doctor/array",
+        about: "a mirror without its half is said, assembled or not",
+        systems: &[System::Live],
+        smoke: false,
+        run: array,
+    },
+    Case {
         name: "doctor/journal",
         about: "what failed in a real boot is read from the journal that it left",
         systems: &[System::Debian],
@@ -78,6 +85,28 @@ fn unlock(bench: &Bench) -> Result<()> {
     ensure!(asked.status == 1, "{}", asked.text);
     ill(&asked.text)?;
     vm.same_as(&before)?;
+    vm.off()
+}
+
+fn array(bench: &Bench) -> Result<()> {
+    let machine = live::machine(bench)?.disk(Disk::empty(bench, "md", 96)?);
+    let mut vm = machine.boot(bench)?;
+    vm.ok("set -e
+        mdadm --create /dev/md/array --run --level=1 --raid-devices=2 /dev/vda missing 2>&1
+        mkfs.ext4 -q /dev/md/array; mount /dev/md/array /mnt; cd /mnt
+        mkdir -p etc bin sbin; echo ID=debian >etc/os-release; : >sbin/init
+        echo mirrored >etc/hostname; : >etc/fstab; cd /; umount /mnt; sync; set +e")?;
+    for state in ["assembled", "apart"] {
+        let report = vm.sh("newroot doctor --plain mirrored 2>&1")?.text;
+        let report = report.split_whitespace().collect::<Vec<_>>().join(" ");
+        for wanted in ["WARN", "has only 1 of 2 members", "newroot scan shows"] {
+            ensure!(
+                report.contains(wanted),
+                "{state}: no {wanted:?} in:\n{report}"
+            );
+        }
+        vm.ok("mdadm --stop /dev/md/array 2>&1 || true")?;
+    }
     vm.off()
 }
 
