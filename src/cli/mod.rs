@@ -1,7 +1,7 @@
 //! What a person types. clap types only: no I/O, no decisions.
 //!
 //! The verb is looked up before clap's tree is built, so that `newroot closure` pays for the
-//! arguments of `closure` and not for those of every other verb.
+//! arguments of `closure` and not for those of every other verb, nor for handing them down.
 
 pub mod closure;
 pub mod completions;
@@ -19,7 +19,9 @@ pub mod sessions;
 pub mod setup;
 
 use std::ffi::{OsStr, OsString};
+use std::mem::ManuallyDrop;
 
+use clap::builder::Resettable;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 /// One parsed command line.
@@ -112,7 +114,7 @@ struct Entry {
     name: &'static str,
     alias: Option<&'static str>,
     augment: fn(Command) -> Command,
-    parse: fn(&ArgMatches) -> Result<Verb, clap::Error>,
+    parse: fn(&mut ArgMatches) -> Result<Verb, clap::Error>,
 }
 
 macro_rules! entry {
@@ -121,7 +123,7 @@ macro_rules! entry {
             name: $name,
             alias: $alias,
             augment: |command| <$args>::augment_args(command),
-            parse: |matches| <$args>::from_arg_matches(matches).map($verb),
+            parse: |matches| <$args>::from_arg_matches_mut(matches).map($verb),
         }
     };
 }
@@ -163,23 +165,35 @@ pub fn command() -> Command {
 /// # Errors
 /// clap's error: wrong usage, or the text of `--help` and `--version`.
 pub fn parse(argv: &[OsString]) -> Result<Invocation, clap::Error> {
+    if let [program, word, rest @ ..] = argv
+        && let Some(entry) = entry_of(word)
+    {
+        let words = std::iter::once(program).chain(rest);
+        // Neither is taken apart at the end: a program that runs once has no use for the memory.
+        let mut command = ManuallyDrop::new(alone(entry));
+        let mut matches = ManuallyDrop::new(command.try_get_matches_from_mut(words)?);
+        return Ok(Invocation {
+            globals: Globals::from_arg_matches_mut(&mut matches)?,
+            verb: (entry.parse)(&mut matches)?,
+        });
+    }
     let mut command = match verb_word(argv).and_then(entry_of) {
         Some(entry) => base().subcommand(subcommand(entry)),
         None => command(),
     };
-    let matches = command.try_get_matches_from_mut(argv)?;
-    let Some((name, arguments)) = matches.subcommand() else {
+    let mut matches = command.try_get_matches_from_mut(argv)?;
+    let Some((name, mut arguments)) = matches.remove_subcommand() else {
         return Ok(Invocation {
-            globals: Globals::from_arg_matches(&matches)?,
+            globals: Globals::from_arg_matches_mut(&mut matches)?,
             verb: Verb::Menu,
         });
     };
-    let Some(entry) = entry_of(OsStr::new(name)) else {
+    let Some(entry) = entry_of(OsStr::new(&name)) else {
         return Err(clap::Error::new(clap::error::ErrorKind::InvalidSubcommand));
     };
     Ok(Invocation {
-        globals: Globals::from_arg_matches(arguments)?,
-        verb: (entry.parse)(arguments)?,
+        globals: Globals::from_arg_matches_mut(&mut arguments)?,
+        verb: (entry.parse)(&mut arguments)?,
     })
 }
 
@@ -233,6 +247,17 @@ fn base() -> Command {
         .infer_subcommands(false)
 }
 
+/// One verb as a program of its own, which reads and explains itself as it does in the tree.
+fn alone(entry: &Entry) -> Command {
+    let own = (entry.augment)(Command::new(entry.name));
+    // The description of the options that every verb has would be the verb's otherwise.
+    let (about, long) = (own.get_about().cloned(), own.get_long_about().cloned());
+    Globals::augment_args(own)
+        .about(Resettable::from(about))
+        .long_about(Resettable::from(long))
+        .bin_name(format!("newroot {}", entry.name))
+}
+
 fn subcommand(entry: &Entry) -> Command {
     let command = (entry.augment)(Command::new(entry.name));
     match entry.alias {
@@ -255,6 +280,21 @@ mod tests {
         for line in [["newroot", "-n", "ps"], ["newroot", "ps", "-n"]] {
             let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
             assert!(parse(&argv).unwrap().globals.dry_run);
+        }
+    }
+
+    #[test]
+    fn a_verb_alone_speaks_as_it_does_in_the_tree() {
+        let said = |line: &[&str]| {
+            let argv: Vec<OsString> = line.iter().map(OsString::from).collect();
+            parse(&argv).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for entry in VERBS {
+            for rest in [&["--help"][..], &["-h"], &["--nosuch"], &["-q", "-v"], &[]] {
+                let first = [&["newroot", entry.name], rest].concat();
+                let later = [&["newroot", "--plain", entry.name], rest].concat();
+                assert_eq!(said(&first), said(&later), "{first:?}");
+            }
         }
     }
 

@@ -54,7 +54,7 @@ fn options(args: &ClosureArgs, format: Format) -> anyhow::Result<Options> {
     };
     let checks = args.why.is_none() && matches!(format, Format::Tree | Format::Json);
     Ok(Options {
-        cpu: probe::cpu::cpu(),
+        cpu: probe::cpu::cpu,
         versions: checks,
         notes: args.notes && format != Format::Paths,
         library_path: args

@@ -39,7 +39,7 @@ pub(super) fn look(
     let mut engine = Engine::with_options(
         tree,
         Options {
-            cpu: crate::probe::cpu::cpu(),
+            cpu: crate::probe::cpu::cpu,
             versions: true,
             path: path.to_vec(),
             ..Options::default()

@@ -1,6 +1,6 @@
 //! The engine: one tree, every file opened and parsed once, however many programs ask.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -25,8 +25,9 @@ pub(super) const MAX_TEXT: usize = 64 << 10;
 /// What the answer depends on besides the files.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The CPU that is asked about.
-    pub cpu: Cpu,
+    /// The CPU that is asked about. Asked when an answer depends on it: in a virtual machine each
+    /// of the thirty cpuid instructions that tell it is a way out to the host and back.
+    pub cpu: fn() -> Cpu,
     /// Check symbol versions (reads more of every object).
     pub versions: bool,
     /// Read `.note.dlopen` notes (reads more of every object).
@@ -54,7 +55,7 @@ impl Default for Options {
             "/bin",
         ];
         Self {
-            cpu: Cpu::default(),
+            cpu: Cpu::default,
             versions: false,
             notes: false,
             variants: false,
@@ -124,6 +125,7 @@ pub(super) type Levels = [Vec<u8>];
 pub struct Engine<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) options: Options,
+    cpu: OnceCell<Cpu>,
     files: HashMap<Box<[u8]>, (RootPath, FileState)>,
     by_id: HashMap<FileId, FileState>,
     loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
@@ -159,6 +161,7 @@ impl<'t> Engine<'t> {
         Self {
             tree,
             options,
+            cpu: OnceCell::new(),
             files: HashMap::new(),
             by_id: HashMap::new(),
             loaders: HashMap::new(),
@@ -171,6 +174,11 @@ impl<'t> Engine<'t> {
             places: Places::default(),
             scratch: Scratch::default(),
         }
+    }
+
+    /// The CPU that programs are asked for.
+    pub(super) fn cpu(&self) -> &Cpu {
+        self.cpu.get_or_init(self.options.cpu)
     }
 
     /// The tree that this engine reads.
@@ -361,10 +369,13 @@ impl<'t> Engine<'t> {
     }
 
     pub(super) fn facts<'l>(&self, loader: &'l Loader) -> &'l loader::Facts {
-        loader.facts(&self.options.cpu, || {
-            let path = self.absolute(&loader.path);
-            self.tree.open(&RootPath::from_bytes(&path)).ok()
-        })
+        loader.facts(
+            || self.cpu().clone(),
+            || {
+                let path = self.absolute(&loader.path);
+                self.tree.open(&RootPath::from_bytes(&path)).ok()
+            },
+        )
     }
 
     /// The names in /etc/ld.so.preload: separated by blanks, newlines and colons; `#` starts a

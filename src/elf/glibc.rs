@@ -116,16 +116,16 @@ impl Walk<'_, '_> {
     fn cached(&mut self, name: &[u8], no_default: bool) -> Option<Vec<u8>> {
         let loader = Rc::clone(&self.loader);
         let cache = self.engine.cache(&loader)?;
-        let cpu = &self.engine.options.cpu;
-        let levels = loader.levels(cpu);
-        let isa = u32::from(cpu.x86_level.saturating_sub(1));
+        let engine = &self.engine;
+        let levels = || loader.levels(engine.cpu());
+        let isa = || u32::from(engine.cpu().x86_level.saturating_sub(1));
         let best = cache
             .entries(name, |flags| loader.cache_flags_fit(flags))
-            .filter(|entry| entry.isa_level <= isa)
+            .filter(|entry| entry.isa_level == 0 || entry.isa_level <= isa())
             .filter_map(|entry| {
                 let rank = match &entry.level {
-                    None => levels.len(),
-                    Some(level) => levels.iter().position(|it| it.as_bytes() == &level[..])?,
+                    None => usize::MAX,
+                    Some(level) => levels().iter().position(|it| it.as_bytes() == &level[..])?,
                 };
                 Some((rank, entry.path))
             })
@@ -180,7 +180,7 @@ impl Walk<'_, '_> {
             self.engine.is_directory(&path)
         };
         if exists(b"") {
-            let levels = self.loader.levels(&self.engine.options.cpu);
+            let levels = self.loader.levels(self.engine.cpu());
             if !levels.is_empty() && exists(b"glibc-hwcaps") {
                 for level in levels {
                     let sub = format!("glibc-hwcaps/{level}/").into_bytes();
@@ -206,7 +206,7 @@ impl Walk<'_, '_> {
     /// the longest first.
     fn legacy(&self, subs: &mut Vec<Box<[u8]>>, exists: &dyn Fn(&[u8]) -> bool) {
         let first_exists = |part: &[u8]| exists(part);
-        let cpu = &self.engine.options.cpu;
+        let cpu = self.engine.cpu();
         let is_64 = self.loader.target.machine == EM_X86_64;
         let hwcap: &[u8] = if is_64 { b"x86_64" } else { b"sse2" };
         // Only where one of these directories is there is the loader's version worth a look.

@@ -91,14 +91,18 @@ impl Loader {
     }
 
     /// The compiled-in facts; `open` gives the loader's file, once.
-    pub(super) fn facts(&self, cpu: &Cpu, open: impl FnOnce() -> Option<TreeFile>) -> &Facts {
+    pub(super) fn facts(
+        &self,
+        cpu: impl FnOnce() -> Cpu,
+        open: impl FnOnce() -> Option<TreeFile>,
+    ) -> &Facts {
         self.facts.get_or_init(|| {
             let rodata = self
                 .object
                 .as_ref()
                 .and_then(|object| Some(read_only_data(&open()?, object)))
                 .unwrap_or_default();
-            facts_from(&rodata, self.target, cpu)
+            facts_from(&rodata, self.target, &cpu())
         })
     }
 

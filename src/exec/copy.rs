@@ -9,9 +9,9 @@ use crate::model::Meta;
 use crate::root::TreeFile;
 use crate::sys::{SysError, SysResult, file, xattr};
 
-/// What is read and written at once: fits the second-level cache, so that hashing and writing
-/// find the data there.
-pub(super) const BUFFER: usize = 256 * 1024;
+/// What is read and written at once: hashing and writing find it in the second-level cache.
+/// With 256 KiB ext4 takes half as much time again for the same files (Linux 6.18).
+pub(super) const BUFFER: usize = 64 * 1024;
 
 const CAPABILITIES: &CStr = c"security.capability";
 

@@ -48,9 +48,14 @@ pub struct Files<'t> {
     pub outcomes: Vec<Outcome>,
     /// What [`FileOp::Manifest`] writes, once the sums are filled in.
     pub manifest: Option<Manifest>,
+    /// What the manifest still lacks: found out while others copy, or else before it is written.
+    pub meanwhile: Option<Meanwhile<'t>>,
     /// Signals that end the work between two steps, so that it can be cleaned up.
     pub held: Option<Held>,
 }
+
+/// Completes a manifest.
+pub type Meanwhile<'t> = Box<dyn FnOnce(&mut Manifest) + 't>;
 
 impl std::fmt::Debug for Files<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -72,6 +77,7 @@ impl<'t> Files<'t> {
             buffer: Vec::new(),
             outcomes: Vec::new(),
             manifest: None,
+            meanwhile: None,
             held: None,
         }
     }
@@ -84,6 +90,15 @@ impl<'t> Files<'t> {
         match self.held.as_ref().and_then(Held::next) {
             Some(number) => Err(ExecError::Interrupted(number)),
             None => Ok(()),
+        }
+    }
+
+    /// Does what can be done beside the copying, once.
+    pub(super) fn complete_manifest(&mut self) {
+        if let Some(manifest) = &mut self.manifest
+            && let Some(complete) = self.meanwhile.take()
+        {
+            complete(manifest);
         }
     }
 

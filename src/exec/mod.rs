@@ -25,7 +25,7 @@ mod workers;
 pub use apply::{Events, ExecError, Machine, Silent, apply};
 pub use clear::{clear_directory, remove_tree};
 pub use copy::How;
-pub use files::{Files, Outcome};
+pub use files::{Files, Meanwhile, Outcome};
 pub use holders::{Holder, Traces, find_holders};
 pub use install::install_file;
 pub use lent::{ShimError, become_lent, lent_name};

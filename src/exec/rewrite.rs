@@ -58,6 +58,7 @@ impl Files<'_> {
     }
 
     pub(super) fn write_manifest(&mut self, path: &RootPath) -> SysResult<()> {
+        self.complete_manifest();
         let mut manifest = self.manifest.take().unwrap_or_default();
         manifest.take_sums(self.outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Copied {

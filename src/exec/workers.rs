@@ -116,6 +116,7 @@ fn in_workers(
     }
     drop(ours);
     files.held = held;
+    files.complete_manifest();
     let listened = listen(steps, files, events, &answers);
     let ended = if listened.is_ok() {
         wait_for(workers)

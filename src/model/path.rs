@@ -3,8 +3,10 @@
 //! Purely textual: nothing here touches a file system, so `..` and links are left alone
 //! ([`crate::root`] resolves them).
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,8 +59,9 @@ impl AsRef<Path> for HostPath {
 
 /// A path inside a root: always absolute, `/` being that root. May hold `..` and links.
 ///
-/// A clone shares the text: one library stands in hundreds of closures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A clone shares the text: one library stands in hundreds of closures. Compared and hashed as
+/// [`Path`] is, component by component, but without parsing what the bytes decide.
+#[derive(Clone, Debug)]
 pub struct RootPath(Arc<Path>);
 
 impl RootPath {
@@ -163,9 +166,90 @@ impl fmt::Display for RootPath {
     }
 }
 
+impl Ord for RootPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        by_bytes(self.as_bytes(), other.as_bytes()).unwrap_or_else(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for RootPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for RootPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for RootPath {}
+
+impl Hash for RootPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let bytes = self.as_bytes();
+        let odd = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+        if bytes.windows(2).any(odd) || bytes.ends_with(b"/") {
+            // Equal paths hash alike: as the one of them that has nothing to leave out.
+            let plain: PathBuf = self.0.components().collect();
+            plain.as_os_str().as_bytes().hash(state);
+        } else {
+            bytes.hash(state);
+        }
+    }
+}
+
+/// The order of two absolute paths, where their first difference decides it; `None` where it may
+/// be no difference: a doubled or last slash, a `.`.
+fn by_bytes(left: &[u8], right: &[u8]) -> Option<Ordering> {
+    let differs = left
+        .iter()
+        .zip(right)
+        .position(|(left, right)| left != right);
+    let at = differs.unwrap_or_else(|| left.len().min(right.len()));
+    let (next_left, next_right) = (left.get(at), right.get(at));
+    if next_left.is_none() && next_right.is_none() {
+        return Some(Ordering::Equal);
+    }
+    let shared = left[..at].rsplit(|byte| *byte == b'/').next()?;
+    let may_be_nothing = |next: Option<&u8>| matches!(next, None | Some(b'/' | b'.'));
+    if matches!(shared, b"" | b"." | b"..")
+        && (may_be_nothing(next_left) || may_be_nothing(next_right))
+    {
+        return None;
+    }
+    let goes_on = |path: &[u8]| !may_be_nothing(path.get(at + 1));
+    match (next_left, next_right) {
+        (None, Some(b'/')) => goes_on(right).then_some(Ordering::Less),
+        (Some(b'/'), None) => goes_on(left).then_some(Ordering::Greater),
+        // A name that ends comes before one that goes on, whatever byte it goes on with.
+        (None | Some(b'/'), _) => Some(Ordering::Less),
+        (_, None | Some(b'/')) => Some(Ordering::Greater),
+        (left, right) => Some(left.cmp(&right)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn root_paths_are_ordered_and_hashed_as_paths(
+            left in "(/|a|b|-|\\.){0,8}",
+            right in "(/|a|b|-|\\.){0,8}",
+        ) {
+            use std::hash::{BuildHasher as _, RandomState};
+            let (left, right) = (RootPath::new(left), RootPath::new(right));
+            let wanted = left.as_path().cmp(right.as_path());
+            proptest::prop_assert_eq!(left.cmp(&right), wanted);
+            let state = RandomState::new();
+            if left == right {
+                proptest::prop_assert_eq!(state.hash_one(&left), state.hash_one(&right));
+            }
+        }
+    }
 
     #[test]
     fn root_paths_are_absolute_and_extend_below_themselves() {

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) argv: Vec<OsString>,
     output: Option<Directory>,
+    /// How often it runs in one round, of which the mean is taken.
+    runs: u32,
     /// Exit statuses that count as done.
     pub(crate) accepted: RangeInclusive<u64>,
 }
@@ -30,6 +33,7 @@ impl Contender {
                 .map(|word| word.as_ref().to_owned())
                 .collect(),
             output: None,
+            runs: 1,
             accepted: 0..=0,
         }
     }
@@ -37,6 +41,13 @@ impl Contender {
     /// These exit statuses count as done as well.
     pub(crate) fn accepts(mut self, codes: RangeInclusive<u64>) -> Self {
         self.accepted = codes;
+        self
+    }
+
+    /// So many runs a round: where one is so short that what ran before it decides, by what it
+    /// left in the caches.
+    pub(crate) fn repeated(mut self, runs: u32) -> Self {
+        self.runs = runs;
         self
     }
 
@@ -77,7 +88,11 @@ impl Directory {
             fs::remove_dir_all(&self.path)?;
         }
         if self.given {
-            fs::create_dir(&self.path)?;
+            // Under a name that was never there, as newroot makes its own: see `spread`.
+            let parent = self.path.parent().unwrap_or_else(|| Path::new("/"));
+            let made = tempfile::tempdir_in(parent)?.keep();
+            fs::set_permissions(&made, fs::Permissions::from_mode(0o755))?;
+            fs::rename(&made, &self.path)?;
         }
         // What other rounds left to write must not be written during this one.
         rustix::fs::sync();
@@ -99,6 +114,20 @@ pub(crate) struct Result {
     pub(crate) time: Option<Duration>,
     /// The largest resident set of all rounds, in KiB.
     pub(crate) peak_kib: u64,
+}
+
+/// Has ext4 put each directory made in `scratch` into a block group of its own (chattr +T). For
+/// minutes it does not use the inodes of removed files again, and whoever makes files in the same
+/// group looks at each of them first (`recently_deleted` in fs/ext4/ialloc.c): what the rounds
+/// before removed would cost more than the copying. Other file systems have no such flag.
+pub(crate) fn spread(scratch: &Path) {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let set = || {
+        let directory = fs::File::open(scratch).ok()?;
+        let flags = ioctl_getflags(&directory).ok()?;
+        ioctl_setflags(&directory, flags | IFlags::TOPDIR).ok()
+    };
+    set();
 }
 
 /// Measures in turn, `rounds` times. `timed` is the compiled timed.c.
@@ -142,6 +171,7 @@ fn once(timed: &Path, contender: &Contender) -> std::result::Result<(Duration, u
     let figures = timed.with_extension("figures");
     let status = Command::new(timed)
         .arg(&figures)
+        .arg(contender.runs.to_string())
         .args(&contender.argv)
         .env("LC_ALL", "C")
         // Debian's own interpreters for the peers that are scripts.

@@ -10,21 +10,24 @@ use std::time::{Duration, Instant};
 pub(crate) struct Outside(BTreeSet<String>);
 
 impl Outside {
-    /// Mounts, loop devices, cgroups and /run/newroot.
-    pub(crate) fn now() -> Self {
+    /// Mounts, cgroups, /run/newroot, and the loop devices where they are to be looked at: for
+    /// a trial that has its turn on the disks, no other may have any.
+    pub(crate) fn now(disks: bool) -> Self {
         let mut lines = mounts();
-        lines.extend(loop_devices());
+        if disks {
+            lines.extend(loop_devices());
+        }
         lines.extend(entries("/run/newroot"));
         cgroups(Path::new("/sys/fs/cgroup"), &mut lines);
         Self(lines)
     }
 
     /// What is new since then, and mounts that are gone. A trial that runs beside this one may
-    /// own a cgroup or loop device for a while, so a difference has to last; one that it had when
-    /// this trial began, and has no more, is no difference.
-    pub(crate) fn leaked(&self) -> Vec<String> {
+    /// own a cgroup for a while, so a difference has to last; one that it had when this trial
+    /// began, and has no more, is no difference.
+    pub(crate) fn leaked(&self, disks: bool) -> Vec<String> {
         settled(Duration::from_secs(30), || {
-            let now = Self::now().0;
+            let now = Self::now(disks).0;
             now.symmetric_difference(&self.0)
                 .filter(|line| line.starts_with("mount ") || now.contains(*line))
                 .cloned()

@@ -39,22 +39,44 @@ use std::process::ExitCode;
 
 use trial::Trial;
 
-/// Every trial of this binary.
+/// Every trial of this binary. Those that take turns are spread among the others, so that no
+/// thread waits for its turn while there is something else to run.
 fn all() -> Vec<Trial> {
-    [
-        selftest::trials(),
-        binary::trials(),
+    let on_disks: Vec<Trial> = [
         doctor::trials(),
-        enter::trials(),
-        export::trials(),
-        features::trials(),
-        jail::trials(),
         menu::trials(),
         rescue::trials(),
         mount::trials(),
         scan::trials(),
     ]
     .concat()
+    .into_iter()
+    .map(Trial::on_disks)
+    .collect();
+    let others = [
+        selftest::trials(),
+        binary::trials(),
+        enter::trials(),
+        export::trials(),
+        features::trials(),
+        jail::trials(),
+    ]
+    .concat();
+    spread(on_disks, others)
+}
+
+/// Both lists as one, each in its order and evenly divided.
+fn spread(first: Vec<Trial>, second: Vec<Trial>) -> Vec<Trial> {
+    let place = |trials: Vec<Trial>| {
+        let count = trials.len();
+        trials
+            .into_iter()
+            .enumerate()
+            .map(move |(at, trial)| ((2 * at + 1) * 1_000_000 / (2 * count), trial))
+    };
+    let mut all: Vec<(usize, Trial)> = place(first).chain(place(second)).collect();
+    all.sort_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, trial)| trial).collect()
 }
 
 fn main() -> ExitCode {

@@ -44,7 +44,7 @@ pub(crate) fn stage() -> Option<String> {
 
 /// Runs one trial from outside: starts the namespaces, waits, looks for leaks.
 pub(crate) fn run(trial: &Trial) -> Result<(), Failed> {
-    let before = Outside::now();
+    let before = Outside::now(trial.disks);
     let mut log = tempfile::tempfile()?;
     // Signals that whoever runs the tests ignores (SIGQUIT, for a job in the background of a
     // script) would be ignored in the sandbox as well, and no trap of a shell could undo that.
@@ -69,7 +69,7 @@ pub(crate) fn run(trial: &Trial) -> Result<(), Failed> {
         Some(false) => return Err(text.into()),
         Some(true) => {}
     }
-    let leaked = before.leaked();
+    let leaked = before.leaked(trial.disks);
     if leaked.is_empty() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! One test on the real kernel: its name, its needs, its body.
 
+use std::fs::File;
 use std::time::Duration;
 
 use crate::need::{Need, must_run, report_skip};
@@ -14,6 +15,8 @@ pub(crate) struct Trial {
     pub(crate) name: &'static str,
     needs: Vec<Need>,
     pub(crate) timeout: Duration,
+    /// Whether it makes loop devices, or looks at all there are: one such trial at a time.
+    pub(crate) disks: bool,
     pub(crate) body: fn(),
 }
 
@@ -24,6 +27,7 @@ impl Trial {
             name,
             needs: [&[Need::Root], needs].concat(),
             timeout: Duration::from_secs(120),
+            disks: false,
             body,
         }
     }
@@ -31,6 +35,12 @@ impl Trial {
     /// How long it may take before its namespaces are killed.
     pub(crate) fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
+        self
+    }
+
+    /// It takes its turn on the machine's disks.
+    pub(crate) fn on_disks(mut self) -> Self {
+        self.disks = true;
         self
     }
 
@@ -50,6 +60,7 @@ impl Trial {
         }
         let name = self.name;
         let body = move || {
+            let _turn = self.disks.then(turn);
             if why.is_empty() {
                 sandbox::run(&self)
             } else {
@@ -67,4 +78,13 @@ fn is_absent(need: Need) -> bool {
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split_once('\t'))
         .any(|(absent, reason)| absent == name && !reason.is_empty())
+}
+
+/// Waits for a turn on the machine's disks; it ends with the file. Namespaces do not divide block
+/// devices: whoever scans opens each loop device there is, and would find, or hold, those of a
+/// trial beside it, also of another checkout's. So the lock is on the loop driver itself.
+fn turn() -> Option<File> {
+    let control = File::open("/dev/loop-control").ok()?;
+    rustix::fs::flock(&control, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    Some(control)
 }

@@ -1,6 +1,6 @@
 //! `jail build`: a new jail, complete or not at all.
 
-use super::content::{Content, open_from};
+use super::content::{Content, name_owners, open_from};
 use super::report::{Built, Counted};
 use super::{absolute, choices, directory, failure, request, wrong_order};
 use crate::cli::Globals;
@@ -90,6 +90,9 @@ pub(crate) fn fill(
     let mut manifest = content.manifest(request);
     manifest.entries.clone_from(&plan.entries);
     files.manifest = Some(manifest);
+    files.meanwhile = Some(Box::new(|manifest| {
+        name_owners(tree, manifest.entries.iter_mut());
+    }));
     files.held = Some(Held::new(&ENDING)?);
     let bytes = plan.steps.iter().map(|step| step.op.bytes()).sum();
     let mut progress = ui.progress(plan.steps.len() as u64, bytes);

@@ -12,9 +12,10 @@ use super::{items, profiles};
 use crate::elf::{cache, cache_write};
 use crate::error::Failure;
 use crate::model::{
-    BindEntry, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request, RootPath, Text,
+    BindEntry, Entry, EntryKind, HostPath, Kind, MANIFEST_VERSION, Manifest, Meta, Request,
+    RootPath, Text,
 };
-use crate::plan::jail::{Choices, Facts, Found, Made, Surroundings, Wanted, What, base, wanted};
+use crate::plan::jail::{Choices, Facts, Made, Surroundings, Wanted, base, wanted};
 use crate::probe::{Accounts, Packages};
 use crate::profile::Profile;
 use crate::root::{self, Host, InRoot, Tree};
@@ -31,7 +32,6 @@ const MERGED: [&str; 4] = ["/bin", "/sbin", "/lib", "/lib64"];
 pub(crate) struct Content {
     pub(super) facts: Facts,
     pub(super) made: Vec<Made>,
-    pub(super) packages: BTreeMap<RootPath, String>,
     pub(super) users: BTreeSet<String>,
     pub(super) programs: BTreeSet<RootPath>,
     /// Programs that find their libraries by `$ORIGIN`.
@@ -119,19 +119,18 @@ impl Content {
         content.needs_proc = std::mem::take(&mut gatherer.needs_proc);
         content.notes = std::mem::take(&mut gatherer.notes);
         content.facts = gatherer.finish();
-        content.packages = owners(tree, &content.facts);
         content.helpful = helpful(request, &loaded);
         Ok(content)
     }
 
     /// Every path of the jail-to-be.
     pub(crate) fn wanted(&self, choices: &Choices) -> BTreeMap<RootPath, Wanted> {
-        wanted(&self.facts, &self.made, &self.packages, choices)
+        wanted(&self.facts, &self.made, choices)
     }
 
     /// What of it stands in the source, without what every jail has besides.
     pub(crate) fn files(&self, choices: &Choices) -> BTreeMap<RootPath, Wanted> {
-        wanted(&self.facts, &[], &self.packages, choices)
+        wanted(&self.facts, &[], choices)
     }
 
     /// Every path that stands in the source, no link in it.
@@ -227,22 +226,24 @@ fn loader_cache(gatherer: &mut Gatherer<'_>) -> Option<Vec<u8>> {
     })
 }
 
-fn owners(tree: &dyn Tree, facts: &Facts) -> BTreeMap<RootPath, String> {
-    let is_file = |found: &Found| matches!(found.what, What::File | What::Link(_));
-    // Many packages list /bin and its like as their directory; none brought the link.
-    let at_top = |path: &RootPath| path.parent() == RootPath::root();
-    let paths = facts
-        .found
+/// Writes down which package brought each entry's source. Without a database, or with a damaged
+/// one, no owners are named.
+pub(super) fn name_owners<'e>(tree: &dyn Tree, entries: impl Iterator<Item = &'e mut Entry>) {
+    let is_file = |kind| matches!(kind, EntryKind::File | EntryKind::Link);
+    let mut with_source: Vec<(RootPath, &mut Entry)> = entries
+        .filter(|entry| is_file(entry.kind))
+        .filter_map(|entry| Some((entry.source.clone()?, entry)))
+        // Many packages list /bin and its like as their directory; none brought the link.
+        .filter(|(source, _)| source.parent() != RootPath::root())
+        .collect();
+    let sources: Vec<RootPath> = with_source
         .iter()
-        .filter(|(path, found)| is_file(found) && !at_top(path))
-        .map(|(path, _)| path);
-    // Without a database, or with a damaged one, the manifest names no owners.
-    Packages::open(tree)
-        .owners_of(paths)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(path, package)| (path.clone(), package))
-        .collect()
+        .map(|(source, _)| source.clone())
+        .collect();
+    let owners = Packages::open(tree).owners_of(&sources).unwrap_or_default();
+    for (source, entry) in &mut with_source {
+        entry.package = owners.get(source).cloned();
+    }
 }
 
 /// Everything that is missing, at once.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::content::{Content, open_from};
+use super::content::{Content, name_owners, open_from};
 use super::report::{Built, Counted, block};
 use super::survey::{self, Jail};
 use super::{absolute, choices, directory, failure};
@@ -48,6 +48,7 @@ pub(super) fn bring(
     let content = Content::gather(request, tree.as_ref(), Some(&absolute(&dir)))?;
     let choices = choices(&dir, &request.from);
     let mut wanted = content.wanted(&choices);
+    name_owners(tree.as_ref(), wanted.values_mut().map(|one| &mut one.entry));
     let listed: BTreeSet<RootPath> = jail
         .manifest
         .entries

@@ -29,19 +29,13 @@ pub struct Wanted {
     pub dropped: u32,
 }
 
-/// Lays what is made over what was found. `packages` names the owners of source paths.
+/// Lays what is made over what was found.
 #[must_use]
-pub fn wanted(
-    facts: &Facts,
-    made: &[Made],
-    packages: &BTreeMap<RootPath, String>,
-    choices: &Choices,
-) -> BTreeMap<RootPath, Wanted> {
+pub fn wanted(facts: &Facts, made: &[Made], choices: &Choices) -> BTreeMap<RootPath, Wanted> {
     let mut all = BTreeMap::new();
     let mut names: HashMap<FileId, RootPath> = HashMap::new();
     for (path, found) in &facts.found {
         let mut one = from_found(path, found, facts, choices);
-        one.entry.package = packages.get(path).cloned();
         if found.what == What::File && found.meta.links > 1 {
             let first = names.entry(found.meta.id).or_insert_with(|| path.clone());
             let alike = all

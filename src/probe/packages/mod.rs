@@ -12,6 +12,7 @@ mod ndb;
 mod pacman;
 mod recorded;
 mod rpm;
+mod sieve;
 mod spelling;
 mod sqlite;
 mod sum;
@@ -26,6 +27,7 @@ use rustix::io::Errno;
 use crate::model::{Kind, Meta, RootPath};
 use crate::root::{self, Tree};
 pub use recorded::Record;
+use sieve::Sieve;
 use spelling::Spelling;
 use sum::Sum;
 pub use verify::{Lost, LostFiles};
@@ -223,10 +225,12 @@ impl<'t> Packages<'t> {
         paths: impl IntoIterator<Item = &'p RootPath>,
     ) -> Result<BTreeMap<&'p RootPath, String>, PackageError> {
         let mut wanted: HashMap<Vec<u8>, Vec<&'p RootPath>> = HashMap::new();
+        let mut sieve = Sieve::default();
         for path in paths {
             if self.spelling.is_link(path.as_bytes()) {
                 continue;
             }
+            sieve.add(path.as_bytes());
             let key = self.spelling.of_path(path.as_bytes()).into_owned();
             wanted.entry(key).or_default().push(path);
         }
@@ -235,6 +239,9 @@ impl<'t> Packages<'t> {
             return Ok(owners);
         }
         let mut visit = |package: &str, path: &[u8]| {
+            if !sieve.may_have(path) {
+                return;
+            }
             if let Some(asked) = wanted.get(&*self.spelling.of_path(path)) {
                 for path in asked {
                     owners.entry(*path).or_insert_with(|| package.to_string());

@@ -17,7 +17,7 @@ pub(crate) fn run(data: &[u8]) {
         .with_dir("/usr/lib/glibc-hwcaps/x86-64-v3")
         .with_dir("/usr/lib/tls");
     let options = Options {
-        cpu: Cpu {
+        cpu: || Cpu {
             x86_level: 3,
             x86_platform: Some("haswell"),
             x86_avx512_1: true,

@@ -21,11 +21,20 @@ fn tree(entries: &[Entry]) -> Mem {
         .with_dir("/usr/lib")
 }
 
+fn at_level<const LEVEL: u8>() -> Cpu {
+    Cpu {
+        x86_level: LEVEL,
+        ..Cpu::default()
+    }
+}
+
 fn closure(tree: &Mem, level: u8) -> Closure {
     let options = Options {
-        cpu: Cpu {
-            x86_level: level,
-            ..Cpu::default()
+        cpu: match level {
+            1 => at_level::<1>,
+            2 => at_level::<2>,
+            3 => at_level::<3>,
+            _ => at_level::<4>,
         },
         variants: true,
         ..Options::default()

@@ -158,7 +158,7 @@ impl Lab {
 
 pub(super) fn host_options() -> Options {
     Options {
-        cpu: cpu(),
+        cpu,
         versions: true,
         ..Options::default()
     }

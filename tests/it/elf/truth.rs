@@ -126,7 +126,7 @@ fn below(directory: &Path) -> Vec<PathBuf> {
 fn compare(mut programs: Vec<PathBuf>) -> usize {
     programs.sort();
     let options = Options {
-        cpu: cpu(),
+        cpu,
         ..Options::default()
     };
     let mut engine = Engine::with_options(&Host, options);
@@ -197,7 +197,7 @@ fn programs_with_origin_load_what_the_engine_says() {
 #[test]
 fn libraries_of_this_machine_load_what_the_engine_says() {
     let options = Options {
-        cpu: cpu(),
+        cpu,
         ..Options::default()
     };
     let mut engine = Engine::with_options(&Host, options);

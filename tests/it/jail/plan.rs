@@ -82,7 +82,7 @@ fn open(top: &Path) -> InRoot {
 
 /// Steps without those that only set what inverses need not take back.
 fn steps(made: &[Made]) -> Option<Vec<Step>> {
-    let all = wanted(&Facts::default(), made, &BTreeMap::new(), &choices());
+    let all = wanted(&Facts::default(), made, &choices());
     // A path below what is a file or link by a later item is no tree: the planner's callers
     // gather from real trees, where that cannot be.
     let clash = all.keys().any(|path| {
