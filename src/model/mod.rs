@@ -18,7 +18,7 @@ pub use manifest::{
     Text, hex,
 };
 pub use meta::{FileId, Kind, Meta};
-pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
+pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo, unescape_octal};
 pub use path::{HostPath, RootPath};
 pub use shell::{shell_text, shell_word};
 pub use size::Bytes;

@@ -90,7 +90,7 @@ fn mount_line(line: &[u8]) -> Option<MountLine> {
     let id = number(fields.next()?)?;
     let parent = number(fields.next()?)?;
     let device = device(fields.next()?)?;
-    let path = |field| PathBuf::from(OsString::from_vec(unescape(field)));
+    let path = |field| PathBuf::from(OsString::from_vec(unescape_octal(field)));
     let inside = path(fields.next()?);
     let point = path(fields.next()?);
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
@@ -125,8 +125,10 @@ pub fn pack_device(major: u32, minor: u32) -> u64 {
         | (minor & 0xff)
 }
 
-/// The kernel writes blank, tab, newline and backslash as three octal digits.
-fn unescape(field: &[u8]) -> Vec<u8> {
+/// `\OOO` is the byte with this octal number: so the kernel's mount tables write blank, tab, newline
+/// and backslash, and mtree(5) every byte that is not plain.
+#[must_use]
+pub fn unescape_octal(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use super::sum::{Algorithm, Sum};
 use super::{PackageError, Visit, lines, list, read, recorded};
-use crate::model::{Kind, RootPath};
+use crate::model::{Kind, RootPath, unescape_octal};
 use crate::root::Tree;
 
 const LOCAL: &str = "/var/lib/pacman/local";
@@ -140,29 +140,6 @@ fn entry(line: &[u8], default: &mut Vec<u8>, visit: &mut dyn FnMut(&[u8], Sum)) 
         && !own
         && kind.unwrap_or(default) == b"file"
     {
-        visit(&unescape(path), sum);
+        visit(&unescape_octal(path), sum);
     }
-}
-
-/// `\OOO` is the byte with this octal number.
-fn unescape(path: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((byte, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| {
-            let text = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(text, 8).ok()
-        });
-        match octal.filter(|_| *byte == b'\\') {
-            Some(value) => {
-                plain.push(value);
-                rest = &after[3..];
-            }
-            None => {
-                plain.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    plain
 }

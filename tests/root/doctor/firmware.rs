@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::disks::{copy, uefi};
-use super::{DEBIAN, PATIENCE, report};
+use super::{DEBIAN, PATIENCE, all, report};
 use crate::disk::{self, sh};
 use crate::trial::Trial;
 
@@ -177,16 +177,7 @@ fn entries() {
         sh(&format!("cd {}; {script}", point.display()));
         disk::unmount(&point);
         let report = report(Path::new(&disk.0));
-        let findings = report["findings"].as_array().unwrap();
-        let found: Vec<(&str, &str)> = findings
-            .iter()
-            .map(|it| {
-                (
-                    it["severity"].as_str().unwrap(),
-                    it["kind"].as_str().unwrap(),
-                )
-            })
-            .collect();
+        let found = all(&report);
         if found != *kinds {
             wrong.push(format!("--- {name}: {found:?}\n{:#}", report["findings"]));
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::layer::Base;
-use super::{DEBIAN, PATIENCE, report};
+use super::{DEBIAN, PATIENCE, all, report};
 use crate::need::Need;
 use crate::trial::Trial;
 
@@ -151,16 +151,7 @@ fn last_boots() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         let report = report(&layer.root);
-        let findings = report["findings"].as_array().unwrap();
-        let found: Vec<(&str, &str)> = findings
-            .iter()
-            .map(|it| {
-                (
-                    it["severity"].as_str().unwrap(),
-                    it["kind"].as_str().unwrap(),
-                )
-            })
-            .collect();
+        let found = all(&report);
         let text = report["findings"].to_string();
         // What the journal says is shown, with its time.
         let quoted = kinds.is_empty()

@@ -77,6 +77,17 @@ pub(super) fn grave(report: &Value) -> Vec<String> {
         .collect()
 }
 
+/// Severity and kind of everything that is found, notes included.
+pub(super) fn all(report: &Value) -> Vec<(&str, &str)> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .map(|it| {
+            let text = |name: &str| it[name].as_str().unwrap();
+            (text("severity"), text("kind"))
+        })
+        .collect()
+}
+
 /// The kind of the first finding that is more than a note, and nothing besides.
 pub(super) fn is_only(report: &Value, kind: &str) -> Result<(), String> {
     if grave(report) == [kind] {
@@ -136,13 +147,7 @@ fn worth_a_note() {
         let layer = base.layer();
         layer.sh(script);
         let report = report(&layer.root);
-        let findings = report["findings"].as_array().unwrap().iter();
-        let found: Vec<_> = findings.map(|it| (&it["severity"], &it["kind"])).collect();
-        assert_eq!(
-            found,
-            [(&"note".into(), &(*kind).into())],
-            "{name}: {report:#}"
-        );
+        assert_eq!(all(&report), [("note", *kind)], "{name}: {report:#}");
     }
 }
 
