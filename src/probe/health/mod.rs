@@ -85,9 +85,9 @@ pub fn gather(quest: Quest<'_>) -> Health {
     let lost = (!quest.quick).then(|| aside::ask(|| Packages::open(tree).lost_files()));
     let last = aside::ask(|| journal::look(tree, quest.machine_id));
     if quest.quick {
-        health
-            .unchecked
-            .push(("programs and libraries".into(), "--quick".into()));
+        for what in ["programs and libraries", "files of packages"] {
+            health.unchecked.push((what.into(), "--quick".into()));
+        }
     } else {
         health.programs = Some(programs::look(tree));
     }

@@ -195,5 +195,6 @@ fn quick() {
     let run = newroot(words).run();
     run.code(0)
         .stdout_has("programs and libraries (--quick)")
+        .stdout_has("files of packages (--quick)")
         .stdout_has("WARN 1: fstab is missing");
 }
