@@ -1,6 +1,7 @@
 //! `newroot doctor`: what is wrong with an installed system, without entering it.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -10,6 +11,12 @@ pub struct DoctorArgs {
     /// Do not read every program and package file
     #[arg(long)]
     pub quick: bool,
+    /// Unlock this encrypted volume to look inside, then lock it again (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub unlock: Vec<String>,
+    /// Read the passphrase from FILE (- for stdin), whole, as cryptsetup does
+    #[arg(long, value_name = "FILE", requires = "unlock")]
+    pub key_file: Option<PathBuf>,
     /// For programs
     #[arg(long)]
     pub json: bool,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{enter, sessions};
+use super::{alone, enter, sessions};
 use crate::cli::Globals;
 use crate::cli::sessions::CleanupArgs;
 use crate::error::Exit;
@@ -11,8 +11,8 @@ use crate::session::{Entry, Item};
 use crate::ui::Ui;
 
 pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
-    let place = enter::place()?;
-    let all = sessions::all(&place, ui)?;
+    let place = enter::known_place()?;
+    let all = sessions::all(place.as_ref(), ui)?;
     let standing: Vec<&Entry> = all
         .iter()
         .filter(|entry| !entry.alive && entry.record.standing)
@@ -25,17 +25,24 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
     if globals.dry_run {
         return preview(&dead, ui);
     }
+    let _alone = (!dead.is_empty()).then(|| alone::wait(ui));
     let mut incomplete = false;
     let mut list = Vec::new();
     for entry in &dead {
         let id = &entry.record.id;
-        let Some(fates) = clean_up(&place, id)? else {
+        let Some(fates) = place
+            .as_ref()
+            .map(|place| clean_up(place, id))
+            .transpose()?
+            .flatten()
+        else {
             continue;
         };
         let (mut undone, mut left) = (Vec::new(), Vec::new());
         for fate in fates {
             match fate {
                 Fate::Undone(what) => undone.push(what),
+                Fate::Passed(what, who) => undone.extend([what, who]),
                 Fate::Nothing => {}
                 Fate::Held(holders) => left.extend(holders.iter().map(enter::describe)),
                 Fate::Failed(error) => left.push(format!("{:#}", anyhow::Error::from(error))),
@@ -47,7 +54,9 @@ pub(super) fn run(args: &CleanupArgs, globals: &Globals, ui: &Ui) -> anyhow::Res
             tell(id, &undone, &left, ui);
         }
     }
-    place.sweep()?;
+    if let Some(place) = &place {
+        place.sweep()?;
+    }
     if args.json {
         ui.out(format!("{}\n", serde_json::Value::from(list)).as_bytes())?;
     } else if dead.is_empty() {

@@ -19,11 +19,11 @@ pub(super) fn run(args: &ClosureArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let mut answers = Vec::with_capacity(args.files.len());
     let mut exit = Exit::Success;
     for file in &args.files {
-        let path = locate(&engine, file, args.root.as_deref(), ui)?;
+        let path = locate(&engine, file, foreign.as_ref(), ui)?;
         match engine.closure(&path) {
             Ok(closure) => {
                 exit = worse(exit, report(&closure, ui));
-                answers.push(show::Answer::Found(closure));
+                answers.push(show::Answer::Found(Box::new(closure)));
             }
             Err(error) => {
                 exit = worse(exit, refuse(file, &error, args.root.as_deref(), ui));
@@ -89,7 +89,7 @@ fn open_root(path: &Path) -> anyhow::Result<InRoot> {
 fn locate(
     engine: &Engine<'_>,
     file: &Path,
-    root: Option<&Path>,
+    root: Option<&InRoot>,
     ui: &Ui,
 ) -> anyhow::Result<RootPath> {
     let typed = match root {
@@ -111,17 +111,14 @@ fn locate(
     Ok(found)
 }
 
-fn inside(engine: &Engine<'_>, file: &Path, root: &Path) -> anyhow::Result<RootPath> {
+fn inside(engine: &Engine<'_>, file: &Path, root: &InRoot) -> anyhow::Result<RootPath> {
     let direct = RootPath::new(file);
     if file.is_absolute() && engine.tree().lstat(&direct).is_ok() {
         return Ok(direct);
     }
     // `--root /mnt /mnt/bin/x`, or a relative FILE while standing inside the root.
-    let (file, root) = (std::path::absolute(file)?, std::path::absolute(root)?);
-    Ok(match file.strip_prefix(&root) {
-        Ok(rest) => RootPath::new(rest),
-        Err(_) => direct,
-    })
+    let inside = root.find_inside(&std::path::absolute(file)?);
+    Ok(inside.unwrap_or(direct))
 }
 
 /// One line on stderr for each thing that start-up would miss.

@@ -1,13 +1,15 @@
 //! `newroot doctor`: find the system, look, close every look, judge, show.
 //!
-//! [`diagnose`] and [`show`] are for other verbs too; [`examine`] judges what is open already.
+//! [`of_mounted`] and [`show`] are for other verbs too; [`examine`] judges what is open already.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::cli::Globals;
 use crate::cli::doctor::DoctorArgs;
-use crate::cmd::target;
+use crate::cmd::unlock::{self, Unlock};
+use crate::cmd::{alone, target};
 use crate::doctor::{self, Facts, Report, Severity};
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, RootPath};
@@ -36,8 +38,15 @@ pub(super) struct Diagnosis {
     pub(super) quick: bool,
 }
 
-pub(super) fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<Exit> {
-    let diagnosis = diagnose(args.target.as_deref(), args.quick)?;
+pub(super) fn run(args: &DoctorArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    let named = args.target.as_deref().map(name);
+    if globals.dry_run && !args.unlock.is_empty() {
+        let _alone = alone::wait(ui);
+        let text = unlock::preview(&scan(named.as_ref())?, to_unlock(args))?;
+        ui.out(text.as_bytes())?;
+        return Ok(Exit::Success);
+    }
+    let diagnosis = diagnose(args, named.as_ref(), ui)?;
     if args.json {
         let shown = shown(&diagnosis, args.target.as_deref(), ui);
         let mut text = serde_json::to_string_pretty(&screen::json(&shown))?;
@@ -54,22 +63,21 @@ pub(super) fn run(args: &DoctorArgs, ui: &Ui) -> anyhow::Result<Exit> {
 
 /// Looks at TARGET and judges it: at the only system there is where none is named, at the running
 /// one only where `/` is.
-///
-/// # Errors
-/// [`Failure`]: nothing fits, several do, it is locked, it cannot be opened.
-pub(super) fn diagnose(target: Option<&OsStr>, quick: bool) -> anyhow::Result<Diagnosis> {
+fn diagnose(args: &DoctorArgs, named: Option<&Name>, ui: &Ui) -> anyhow::Result<Diagnosis> {
     let begin = Instant::now();
-    let named = target.map(name);
-    let (system, inventory, report) = match &named {
-        Some(Name::Directory(path)) => of_directory(path, quick)?,
-        _ => of_disks(target, named.as_ref(), quick)?,
+    let (system, inventory, report) = match named {
+        Some(Name::Directory(path)) if args.unlock.is_empty() => of_directory(path, args.quick)?,
+        _ => {
+            let _alone = alone::wait(ui);
+            of_disks(args, named, ui)?
+        }
     };
     Ok(Diagnosis {
         system,
         inventory,
         report,
         seconds: begin.elapsed().as_secs_f64(),
-        quick,
+        quick: args.quick,
     })
 }
 
@@ -175,7 +183,7 @@ fn of_directory(path: &HostPath, quick: bool) -> anyhow::Result<Judged> {
     Ok((system, inventory, report))
 }
 
-fn of_disks(typed: Option<&OsStr>, named: Option<&Name>, quick: bool) -> anyhow::Result<Judged> {
+fn scan(named: Option<&Name>) -> Result<Scan, Failure> {
     let only: Vec<PathBuf> = match named {
         Some(Name::Image(path) | Name::Device(path)) => vec![path.clone()],
         _ => Vec::new(),
@@ -184,16 +192,64 @@ fn of_disks(typed: Option<&OsStr>, named: Option<&Name>, quick: bool) -> anyhow:
         only,
         ..Options::default()
     };
-    let scan = scan::scan(&options).map_err(|error| target::scan_failure(&error))?;
-    let choice = choose(&scan.inventory, &scan.systems, &scan.locked, named);
-    let Choice::System(index) = choice else {
+    scan::scan(&options).map_err(|error| target::scan_failure(&error))
+}
+
+fn to_unlock(args: &DoctorArgs) -> Unlock<'_> {
+    Unlock {
+        verb: "doctor",
+        ids: &args.unlock,
+        key_file: args.key_file.as_deref(),
+    }
+}
+
+fn of_disks(args: &DoctorArgs, named: Option<&Name>, ui: &Ui) -> anyhow::Result<Judged> {
+    let scan = scan(named)?;
+    let (found, judged) = if args.unlock.is_empty() {
+        let judged = judge(&scan, named, args.quick);
         let found = scan.finish().map_err(|left| target::left_open(&left))?;
-        return Err(not_one(&found, typed, &choice).into());
+        (found, judged)
+    } else {
+        let inside = inside(&scan, &args.unlock, named)?;
+        unlock::look_inside(scan, to_unlock(args), ui, |scan| {
+            judge(scan, Some(&inside), args.quick)
+        })?
     };
-    let system = scan.systems[index].clone();
-    let looked = look(&scan, &system, quick);
-    let found = scan.finish().map_err(|left| target::left_open(&left))?;
-    Ok((system, found.inventory, looked?))
+    match judged {
+        Ok((system, report)) => Ok((system, found.inventory, report?)),
+        Err(choice) => Err(not_one(&found, args.target.as_deref(), &choice).into()),
+    }
+}
+
+/// What is meant once the volumes are open: nothing, or a locked one of them, means what lies
+/// inside of it.
+fn inside(scan: &Scan, ids: &[String], named: Option<&Name>) -> Result<Name, Failure> {
+    let meant = choose(&scan.inventory, &scan.systems, &scan.locked, named);
+    let locked = match (named, meant) {
+        (Some(_), Choice::Locked(index)) => scan.locked.get(index).cloned(),
+        (Some(named), _) => return Ok(named.clone()),
+        (None, _) => None,
+    };
+    let first = ids.first().map_or("", String::as_str);
+    let locked = locked.map_or_else(|| unlock::find(scan, first), Ok)?;
+    Ok(Name::Device(
+        scan.inventory.volumes[locked.volume].path.clone(),
+    ))
+}
+
+/// Judges the one system that is meant, or says what is meant instead.
+fn judge(
+    scan: &Scan,
+    named: Option<&Name>,
+    quick: bool,
+) -> Result<(System, Result<Report, Failure>), Choice> {
+    match choose(&scan.inventory, &scan.systems, &scan.locked, named) {
+        Choice::System(index) => {
+            let system = &scan.systems[index];
+            Ok((system.clone(), look(scan, system, quick)))
+        }
+        other => Err(other),
+    }
 }
 
 fn look(scan: &Scan, system: &System, quick: bool) -> Result<Report, Failure> {
@@ -246,21 +302,12 @@ fn not_one(found: &Found, typed: Option<&OsStr>, choice: &Choice) -> Failure {
 fn locked(found: &Found, index: usize) -> Failure {
     let locked = found.locked.get(index);
     let id = locked.map(|locked| locked.id.as_str()).unwrap_or_default();
-    let device = locked.and_then(|locked| found.inventory.volumes.get(locked.volume));
-    let device = device.map_or_else(
-        || "DEVICE".into(),
-        |volume| volume.path.display().to_string(),
-    );
     Failure::new(
         format!("{id} is locked"),
         "nobody can look into it without its passphrase",
     )
     .hint(
-        "open it, look, and close it afterwards",
-        format!("cryptsetup open --readonly {device} {id} && newroot doctor"),
-    )
-    .hint(
-        "see which system lies inside",
-        format!("newroot scan --unlock {id}"),
+        "open it, look, and lock it again",
+        format!("newroot doctor --unlock {id}"),
     )
 }

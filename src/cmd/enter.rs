@@ -1,17 +1,20 @@
 //! `newroot enter`: gather, plan, show or do, report. `jail try` goes the same way with a root
 //! that has no name.
 
+mod binds;
 mod command;
 mod facts;
 mod failure;
 mod jail;
 mod report;
+mod status;
 
 pub(super) use command::{Wanted, choose};
 pub(super) use facts::open;
 pub(super) use failure::enter as entry_failure;
 pub(super) use failure::namespaces as namespaces_failure;
-pub(super) use report::{Shown, describe, exit, report_visit, with_status, write_status};
+pub(super) use report::{Shown, describe, exit, report_visit};
+pub(super) use status::{Status, with_status};
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -71,10 +74,15 @@ pub(super) struct Visited {
 
 pub(super) fn run(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let status = args.entry.status.as_deref().filter(|_| !globals.dry_run);
-    with_status(enter(args, globals, ui), status, ui)
+    with_status(status, ui, |status| enter(args, globals, status, ui))
 }
 
-fn enter(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+fn enter(
+    args: &EnterArgs,
+    globals: &Globals,
+    status: Option<&Status>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
     let privileged = sys::process::may_mount();
     let root = facts::open(&args.root)?;
     let jail = jail::read(&root.tree, &args.command);
@@ -134,7 +142,7 @@ fn enter(args: &EnterArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
         is_shell: ready.is_shell,
         namespaces,
     };
-    visit(visited, live, args.entry.status.as_deref(), ui)
+    visit(visited, live, status, ui)
 }
 
 /// What happens, as data: everything is known before anything is done.
@@ -171,7 +179,7 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
 pub(super) fn visit(
     visited: Visited,
     mut live: Live,
-    status: Option<&Path>,
+    status: Option<&Status>,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
     let entry = Entry {
@@ -188,6 +196,14 @@ pub(super) fn visit(
 
 /// Where this user's sessions are recorded.
 pub(super) fn place() -> anyhow::Result<Place> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from);
-    Ok(Place::open(runtime.as_deref())?)
+    Ok(Place::open(runtime_directory().as_deref())?)
+}
+
+/// The same for who only looks: nothing is made, and there is none before the first session.
+pub(super) fn known_place() -> anyhow::Result<Option<Place>> {
+    Ok(Place::known(runtime_directory().as_deref())?)
+}
+
+fn runtime_directory() -> Option<std::path::PathBuf> {
+    std::env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from)
 }

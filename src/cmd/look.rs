@@ -16,6 +16,9 @@ use crate::ui::{escape_bytes, shell_quote};
 /// Longer fstab files are not read.
 const FSTAB_LIMIT: usize = 1 << 20;
 
+/// What runs a text without `#!`, as execvp(3) says.
+pub(super) const SHELL: &str = "/bin/sh";
+
 /// A program that can start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
@@ -54,10 +57,14 @@ pub(super) fn look(
     if let Some(obstacle) = incomplete(&closure) {
         return Err(obstacle);
     }
-    Ok(Found {
-        for_shell: closure.kind == ProgramKind::Data,
-        program,
-    })
+    let for_shell = closure.kind == ProgramKind::Data;
+    if for_shell && executable(tree, &RootPath::new(SHELL)).is_err() {
+        return Err(Obstacle::NotExecutable {
+            program,
+            why: format!("it is text without a #! line, and there is no {SHELL} to run it"),
+        });
+    }
+    Ok(Found { for_shell, program })
 }
 
 /// Whether the ELF file at the end of the chain is for this machine.
@@ -71,7 +78,8 @@ fn runs_here(engine: &mut Engine<'_>, closure: &crate::elf::Closure) -> Option<O
     foreign(&binary, object.target, &runs())
 }
 
-fn runs() -> Runs {
+/// What this kernel runs, emulators included.
+pub(super) fn runs() -> Runs {
     let directory = RootPath::new("/proc/sys/fs/binfmt_misc");
     let emulated = Host.list(&directory).unwrap_or_default().into_iter();
     let enabled = |name: &OsString| {
@@ -185,15 +193,24 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
         Obstacle::NoInterpreter {
             program,
             interpreter,
+        } => no_interpreter(
+            cannot(
+                program,
+                "the program that its first line asks for is missing",
+            ),
+            program,
+            interpreter,
+            root,
+        ),
+        Obstacle::NotRunBy {
+            program,
+            interpreter,
+            why,
         } => cannot(
             program,
-            "the program that its first line asks for is missing",
+            "the program that its first line asks for cannot run it",
         )
-        .detail(format!(
-            "{program} begins with #! and asks for {}, which is not in {root}",
-            escape_bytes(interpreter.as_bytes())
-        ))
-        .detail("(the kernel calls this \"No such file or directory\")"),
+        .detail(format!("{interpreter}: {why}")),
         Obstacle::NoLibraries { program, missing } => {
             let mut failure = cannot(program, "libraries that it needs are missing");
             for (name, needer) in missing.iter().take(8) {
@@ -203,6 +220,13 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
                 "see where each was looked for",
                 format!("newroot closure --root {place} {program}"),
             )
+        }
+        Obstacle::CutOff { program, files } => {
+            let mut failure = cannot(program, "a file that it loads is cut off");
+            for file in files.iter().take(8) {
+                failure = failure.detail(format!("{}: {file}", file.path));
+            }
+            failure.detail("(started all the same, it would die of SIGBUS)")
         }
         Obstacle::WrongVersions { program, problems } => {
             let mut failure = cannot(program, "its libraries are too old for it");
@@ -229,6 +253,27 @@ pub(super) fn explain(obstacle: &Obstacle, tree: &dyn Tree, root: &HostPath) -> 
     failure.exit(exit)
 }
 
+fn no_interpreter(
+    failure: Failure,
+    program: &RootPath,
+    interpreter: &OsStr,
+    root: &HostPath,
+) -> Failure {
+    let failure = failure
+        .detail(format!(
+            "{program} begins with #! and asks for {}, which is not in {root}",
+            escape_bytes(interpreter.as_bytes())
+        ))
+        .detail("(the kernel calls this \"No such file or directory\")");
+    if !interpreter.as_bytes().ends_with(b"\r") {
+        return failure;
+    }
+    let file = shell_quote(root.show_inside(program).as_path());
+    failure
+        .detail("the line ends in a carriage return, as on Windows")
+        .hint("take that away", format!("sed -i 's/\\r$//' {file}"))
+}
+
 /// Whether other programs of the root are likely to meet the same obstacle.
 fn is_cured_by_lending(obstacle: &Obstacle) -> bool {
     matches!(
@@ -236,6 +281,7 @@ fn is_cured_by_lending(obstacle: &Obstacle) -> bool {
         Obstacle::OtherMachine { .. }
             | Obstacle::NoLoader { .. }
             | Obstacle::NoLibraries { .. }
+            | Obstacle::CutOff { .. }
             | Obstacle::WrongVersions { .. }
     )
 }

@@ -3,6 +3,7 @@
 //! A verb returns its [`Exit`]; an error becomes exit 125 unless it is a
 //! [`crate::error::Failure`] that says otherwise.
 
+mod alone;
 mod cleanup;
 mod closure;
 mod completions;
@@ -42,14 +43,14 @@ pub fn dispatch(invocation: Invocation) -> Exit {
         Verb::Closure(args) => closure::run(&args, &ui),
         Verb::Jail(args) => jail::run(&args, globals, &ui),
         Verb::Enter(args) => enter::run(&args, globals, &ui),
-        Verb::Doctor(args) => doctor::run(&args, &ui),
+        Verb::Doctor(args) => doctor::run(&args, globals, &ui),
         Verb::Scan(args) => scan::run(&args, globals, &ui),
         Verb::Features(args) => features::run(&args, &ui),
         Verb::Rescue(args) => rescue::run(&args, globals, &ui),
         Verb::Mount(args) => mount::run(&args, globals, &ui),
         Verb::Umount(args) => umount::run(&args, globals, &ui),
         Verb::Ps(args) => ps::run(&args, &ui),
-        Verb::Exec(args) => exec::run(&args, &ui),
+        Verb::Exec(args) => exec::run(&args, globals, &ui),
         Verb::Stop(args) => stop::run(&args, globals, &ui),
         Verb::Cleanup(args) => cleanup::run(&args, globals, &ui),
         Verb::Profile(args) => profile::run(&args, &ui),

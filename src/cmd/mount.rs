@@ -27,7 +27,7 @@ pub(super) fn run(args: &MountArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     }
     let root = directory(&args.directory)?;
     if globals.dry_run {
-        let text = Opened::preview(Some(&args.target), &choices, access, &root)?;
+        let text = Opened::preview(Some(&args.target), &choices, access, &root, ui)?;
         ui.out(text.as_bytes())?;
         return Ok(Exit::Success);
     }

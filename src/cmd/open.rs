@@ -4,9 +4,11 @@
 //! replay of a journal; [`Opened::read_write`] closes everything, proves it free, and opens it
 //! again. Nothing is asked here but passphrases.
 
+mod closing;
 mod directory;
 mod gather;
 mod keys;
+mod mounting;
 mod refusal;
 mod report;
 mod work;
@@ -18,10 +20,12 @@ use crate::error::Failure;
 use crate::exec::Holder;
 use crate::model::{HostPath, RootPath};
 use crate::probe::inventory::Inventory;
+use crate::probe::scan;
 use crate::probe::system::System;
 use crate::probe::target::{Name, name};
 use crate::session::Live;
 use crate::ui::Ui;
+use closing::Reopened;
 pub(super) use report::lines;
 use work::Work;
 
@@ -180,13 +184,14 @@ impl Opened {
         choices: &Choices,
         access: Access,
         root: &HostPath,
+        ui: &Ui,
     ) -> anyhow::Result<String> {
         let name = target.map(name);
         if let Some(Name::Directory(path)) = &name {
             return Ok(format!("# {path} is taken as it is\n"));
         }
         let visible = Visible::Host(root.clone());
-        Work::new(target, name, choices, visible)?.preview(access)
+        Work::new(target, name, choices, visible)?.preview(access, ui)
     }
 
     /// Closes everything, proves it free, and opens it again read-write. Nothing is asked: the
@@ -206,21 +211,34 @@ impl Opened {
             return Err(directory::stays_read_only(&self.root).into());
         };
         match work.reopen(live, ui) {
-            work::Reopened::Open(opened) => {
+            Reopened::Open(opened) => {
                 *self = *opened;
                 if self.access == Access::ReadWrite {
                     return Ok(());
                 }
                 Err(directory::stays_read_only(&self.root).into())
             }
-            work::Reopened::Still(opened, why) => {
+            Reopened::Still(opened, why) => {
                 *self = *opened;
                 Err(why)
             }
-            work::Reopened::Closed(why) => {
+            Reopened::Closed(why) => {
                 self.mounts.clear();
                 Err(why)
             }
+        }
+    }
+
+    /// Reads again what the target says of itself, and what is mounted in a directory that was
+    /// named: whoever worked in it may have changed that.
+    pub(super) fn read_again(&mut self) {
+        if let Some(known) = &self.system
+            && let Ok(now) = scan::again(known, &self.inventory, &self.root)
+        {
+            self.system = Some(now);
+        }
+        if self.work.is_none() {
+            self.mounts = directory::mounts_below(&self.root);
         }
     }
 

@@ -11,7 +11,8 @@ use crate::session::Entry;
 use crate::ui::{Ui, escape_bytes, table};
 
 pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
-    let entries = sessions::all(&enter::place()?, ui)?;
+    let place = enter::known_place()?;
+    let entries = sessions::all(place.as_ref(), ui)?;
     if args.json {
         let list: Vec<serde_json::Value> = entries
             .iter()
@@ -20,9 +21,22 @@ pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
         ui.out(format!("{}\n", serde_json::Value::from(list)).as_bytes())?;
         return Ok(Exit::Success);
     }
-    if entries.is_empty() {
-        return Ok(Exit::Success);
+    if !entries.is_empty() {
+        show(&entries, ui)?;
     }
+    let outputs = place.map_or_else(|| Ok(Vec::new()), |place| place.outputs())?;
+    for (id, path) in outputs {
+        let path = path.display();
+        let ended = !entries.iter().any(|entry| entry.record.id == id);
+        let ended = if ended { ", and it has ended" } else { "" };
+        ui.note(&format!(
+            "{id}: its terminal went away{ended}; what it wrote: less -R {path}"
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+fn show(entries: &[Entry], ui: &Ui) -> anyhow::Result<()> {
     let head = ["SESSION", "KIND", "ROOT", "COMMAND", "PID", "SINCE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(entries.iter().map(row));
@@ -30,7 +44,7 @@ pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
     if entries.iter().any(Entry::is_leftover) {
         ui.note("a dead session left something behind. To undo it: newroot cleanup");
     }
-    Ok(Exit::Success)
+    Ok(())
 }
 
 fn row(entry: &Entry) -> Vec<String> {

@@ -67,10 +67,15 @@ enum End {
 
 pub(super) fn run(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let status = args.status.as_deref().filter(|_| !globals.dry_run);
-    enter::with_status(rescue(args, globals, ui), status, ui)
+    enter::with_status(status, ui, |status| rescue(args, globals, status, ui))
 }
 
-fn rescue(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+fn rescue(
+    args: &RescueArgs,
+    globals: &Globals,
+    status: Option<&enter::Status>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
     if globals.dry_run {
         return preview::run(args, ui);
     }
@@ -89,7 +94,7 @@ fn rescue(args: &RescueArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit>
     } else {
         session.command()
     };
-    conclude(session, done)
+    conclude(session, done, status)
 }
 
 impl<'a> Session<'a> {
@@ -148,6 +153,13 @@ impl<'a> Session<'a> {
             session.live.id()
         ));
         Ok(Begun::Open(Box::new(session)))
+    }
+
+    /// Somebody worked in the target: what was in the way may be repaired, and more be broken.
+    fn read_again(&mut self) {
+        self.opened.read_again();
+        self.warnings = warnings::of(&self.opened);
+        self.has_shell = warnings::has_shell(&self.opened);
     }
 
     /// `rescue TARGET -- COMMAND`
@@ -280,9 +292,12 @@ fn signal_of(error: &anyhow::Error, signals: &Held) -> Option<i32> {
 
 /// Closes in any case, then decides what the caller's shell sees. The first error is what counts;
 /// a second one does not vanish.
-fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<Exit> {
+fn conclude(
+    session: Session<'_>,
+    done: anyhow::Result<End>,
+    status: Option<&enter::Status>,
+) -> anyhow::Result<Exit> {
     let ui = session.ui.clone();
-    let args = session.args;
     let name = session.opened.name.clone();
     let writable = session.writable;
     let closed = session.close();
@@ -305,8 +320,8 @@ fn conclude(session: Session<'_>, done: anyhow::Result<End>) -> anyhow::Result<E
     match end {
         End::Command(mut outcome) => {
             outcome.holders.extend(closed.holders);
-            if let Some(path) = &args.status {
-                enter::write_status(path, &outcome)?;
+            if let Some(status) = status {
+                status.write(&outcome)?;
             }
             Ok(match enter::exit(&outcome) {
                 Exit::Success => left,

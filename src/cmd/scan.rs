@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use crate::cli::Globals;
 use crate::cli::scan::ScanArgs;
-use crate::cmd::{target, unlock};
+use crate::cmd::unlock::{self, Unlock};
+use crate::cmd::{alone, target};
 use crate::error::Exit;
 use crate::model::HostPath;
 use crate::probe::scan::{self, Found, Options, Scan};
@@ -20,8 +21,9 @@ pub(super) fn run(args: &ScanArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
         .map(|typed| (typed, name(typed)))
         .collect();
     if globals.dry_run && !args.unlock.is_empty() {
+        let _alone = alone::wait(ui);
         let scan = open(&named)?;
-        let text = unlock::preview(&scan, &args.unlock, args.key_file.as_deref())?;
+        let text = unlock::preview(&scan, to_unlock(args))?;
         ui.out(text.as_bytes())?;
         return Ok(Exit::Success);
     }
@@ -51,11 +53,12 @@ fn look(named: &[(&OsString, Name)], args: &ScanArgs, ui: &Ui) -> anyhow::Result
         .collect();
     let mut found = Found::default();
     if directories.is_empty() || !devices(named).is_empty() || !args.unlock.is_empty() {
+        let _alone = alone::wait(ui);
         let scan = open(named)?;
         found = if args.unlock.is_empty() {
             scan.finish().map_err(|left| target::left_open(&left))?
         } else {
-            unlock::look_inside(scan, &args.unlock, args.key_file.as_deref(), ui)?
+            unlock::look_inside(scan, to_unlock(args), ui, |_| ())?.0
         };
     }
     for path in directories {
@@ -63,6 +66,14 @@ fn look(named: &[(&OsString, Name)], args: &ScanArgs, ui: &Ui) -> anyhow::Result
         found.systems.push(system);
     }
     Ok(found)
+}
+
+fn to_unlock(args: &ScanArgs) -> Unlock<'_> {
+    Unlock {
+        verb: "scan",
+        ids: &args.unlock,
+        key_file: args.key_file.as_deref(),
+    }
 }
 
 fn devices(named: &[(&OsString, Name)]) -> Vec<PathBuf> {

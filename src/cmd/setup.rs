@@ -15,6 +15,9 @@ use crate::ui::Ui;
 
 const PROFILE: &str = include_str!("../../profiles/apparmor/newroot");
 const TARGET: &str = "/etc/apparmor.d/newroot";
+/// What the profile's `userns` rule came with; an older parser refuses the whole profile, and with
+/// it in place the service that loads all of them fails.
+const ABI: &str = "/etc/apparmor.d/abi/4.0";
 /// The line of [`PROFILE`] that names the program.
 const VARIABLE: &str = "@{newroot_exec} = ";
 
@@ -50,6 +53,14 @@ fn apparmor(globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     if Host.stat(&RootPath::new("/etc/apparmor.d")).is_err() {
         return Err(cannot(String::from("this system has no /etc/apparmor.d"))
             .detail("without AppArmor nothing needs to be set up")
+            .into());
+    }
+    if Host.stat(&RootPath::new(ABI)).is_err() {
+        return Err(cannot(String::from("this AppArmor is older than 4.0"))
+            .detail(format!(
+                "there is no {ABI}: it knows no rule for user namespaces"
+            ))
+            .detail("what it does not know it does not forbid: nothing needs to be set up")
             .into());
     }
     check_owner(&program)?;

@@ -8,8 +8,8 @@ use crate::exec::sessions::stop;
 use crate::ui::Ui;
 
 pub(super) fn run(args: &StopArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
-    let place = enter::place()?;
-    let entry = sessions::one(&place, &args.session, ui)?;
+    let place = enter::known_place()?;
+    let entry = sessions::one(place.as_ref(), &args.session, ui)?;
     let record = entry.record;
     if record.standing {
         let root = crate::ui::shell_quote(&record.root);
@@ -42,20 +42,23 @@ pub(super) fn run(args: &StopArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
         )
         .caused_by(error)
     })?;
-    let left = sessions::all(&place, ui)?
+    let id = &record.id;
+    let left = sessions::all(place.as_ref(), ui)?
         .into_iter()
-        .any(|entry| entry.record.id == record.id);
-    if left {
-        ui.warn(&format!(
-            "session {} ended, and somebody still holds it",
-            record.id
+        .find(|entry| entry.record.id == *id);
+    let Some(left) = left else {
+        ui.note(&format!("session {id} ended; nothing is left of it"));
+        return Ok(Exit::Success);
+    };
+    if left.alive && left.record.supervisor != record.supervisor {
+        ui.note(&format!(
+            "session {id} ended; another one has its name by now"
         ));
-        ui.note("hint: see who, and finish: newroot cleanup");
-        return Ok(Exit::CleanupIncomplete);
+        return Ok(Exit::Success);
     }
-    ui.note(&format!(
-        "session {} ended; nothing is left of it",
-        record.id
+    ui.warn(&format!(
+        "session {id} ended, and not everything of it is gone"
     ));
-    Ok(Exit::Success)
+    ui.note("hint: see what, and finish: newroot cleanup");
+    Ok(Exit::CleanupIncomplete)
 }

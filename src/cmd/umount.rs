@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::{cleanup, enter, sessions};
+use super::{alone, cleanup, enter, sessions};
 use crate::cli::Globals;
 use crate::cli::mount::UmountArgs;
 use crate::error::{Exit, Failure};
@@ -15,14 +15,17 @@ use crate::ui::{Ui, shell_quote};
 
 pub(super) fn run(args: &UmountArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let place = enter::place()?;
-    let entries = sessions::all(&place, ui)?;
+    let entries = sessions::all(Some(&place), ui)?;
     let found = find(&entries, &args.target)?;
     refuse_under_others(found, &entries)?;
     if globals.dry_run {
         return cleanup::preview(std::slice::from_ref(found), ui);
     }
     let root = found.record.root.display().to_string();
-    let Some(fates) = clean_up(&place, &found.record.id)? else {
+    let looking = alone::wait(ui);
+    let cleaned = clean_up(&place, &found.record.id)?;
+    drop(looking);
+    let Some(fates) = cleaned else {
         let what = format!("cannot unmount {root}");
         return Err(Failure::new(what, "somebody else is just doing that")
             .hint("see whether it is done", "newroot ps")
@@ -125,11 +128,17 @@ fn refuse_under_others(found: &Entry, entries: &[Entry]) -> Result<(), Failure> 
 fn report(root: &str, id: &str, fates: Vec<Fate>, ui: &Ui) -> Exit {
     let mut mounts = 0;
     let mut left = false;
+    let mut taken = Vec::new();
     for fate in fates {
         match fate {
             Fate::Undone(what) => {
                 mounts += usize::from(what.starts_with("unmounted "));
                 ui.detail(&what);
+            }
+            Fate::Passed(what, who) => {
+                mounts += 1;
+                ui.detail(&what);
+                taken.push(who);
             }
             Fate::Nothing => {}
             Fate::Held(holders) => {
@@ -161,8 +170,17 @@ fn report(root: &str, id: &str, fates: Vec<Fate>, ui: &Ui) -> Exit {
         1 => "1 mount".to_string(),
         count => format!("{count} mounts"),
     };
+    if taken.is_empty() {
+        ui.note(&format!(
+            "Closed: {mounts} gone from {root}, its devices are free (checked). This machine is as before."
+        ));
+        return Exit::Success;
+    }
     ui.note(&format!(
-        "Closed: {mounts} gone from {root}, its devices are free (checked). This machine is as before."
+        "Closed: {mounts} gone from {root}, nothing of newroot's is left there."
     ));
+    for who in taken {
+        ui.note(&format!("  since then: {who}"));
+    }
     Exit::Success
 }

@@ -1,4 +1,4 @@
-//! `scan --unlock`: encrypted volumes are opened read-only, looked into, and locked again,
+//! `scan --unlock` and `doctor --unlock`: encrypted volumes are opened read-only, looked into, and locked again,
 //! whatever happens in between.
 
 use std::io::Read as _;
@@ -16,26 +16,39 @@ const TRIES: usize = 3;
 /// The most that cryptsetup takes from a pipe here.
 const MOST_KEY: u64 = 64 * 1024;
 
-/// Opens the volumes named, looks again, closes every look, and locks them.
-pub(super) fn look_inside(
+/// The volumes to open, and for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unlock<'u> {
+    /// The verb, for the session's record and for hints.
+    pub(super) verb: &'static str,
+    /// As they were typed.
+    pub(super) ids: &'u [String],
+    /// `-` is standard input; nothing asks for a passphrase.
+    pub(super) key_file: Option<&'u Path>,
+}
+
+/// Opens the volumes named, looks again, lets `look` read through the looks, closes them all, and
+/// locks the volumes.
+pub(super) fn look_inside<T>(
     mut scan: Scan,
-    ids: &[String],
-    key_file: Option<&Path>,
+    unlock: Unlock<'_>,
     ui: &Ui,
-) -> anyhow::Result<Found> {
+    look: impl FnOnce(&Scan) -> T,
+) -> anyhow::Result<(Found, T)> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let place = Place::open(runtime.as_deref())?;
     let mut live = Live::create(
         &place,
         New {
-            kind: "scan",
+            kind: unlock.verb,
             root: PathBuf::from("/"),
             command: Vec::new(),
         },
     )?;
-    let key = key_file.map(read_key).transpose()?;
+    let key = unlock.key_file.map(read_key).transpose()?;
     let mut open = Vec::new();
-    let done = open_all(&mut scan, &mut live, ids, key.as_ref(), &mut open, ui);
+    let done = open_all(&mut scan, &mut live, unlock, key.as_ref(), &mut open, ui);
+    let looked = done.map(|()| look(&scan));
     let found = scan.finish().map_err(|left| target::left_open(&left));
     let mut left = Vec::new();
     while let Some(unlocked) = open.pop() {
@@ -49,29 +62,25 @@ pub(super) fn look_inside(
     for line in &left {
         ui.warn(line);
     }
-    done?;
+    let looked = looked?;
     let found = found?;
     if left.is_empty() {
-        return Ok(found);
+        return Ok((found, looked));
     }
-    let what = "the scan could not lock again what it opened";
+    let what = format!("the {} could not lock again what it opened", unlock.verb);
     Err(Failure::new(what, "")
         .hint("try it again", "newroot cleanup")
         .into())
 }
 
 /// What would be done, as shell commands.
-pub(super) fn preview(
-    scan: &Scan,
-    ids: &[String],
-    key_file: Option<&Path>,
-) -> anyhow::Result<String> {
-    let key = key_file.map_or_else(
+pub(super) fn preview(scan: &Scan, unlock: Unlock<'_>) -> anyhow::Result<String> {
+    let key = unlock.key_file.map_or_else(
         || Key::Passphrase(Vec::new()),
         |path| Key::File(path.to_path_buf()),
     );
     let mut text = String::new();
-    for id in ids {
+    for id in unlock.ids {
         let locked = find(scan, id)?;
         let device = &scan.inventory.volumes[locked.volume].path;
         let open = luks::open_command(device, &locked.id, &key, Access::ReadOnly).shell();
@@ -84,18 +93,19 @@ pub(super) fn preview(
 fn open_all(
     scan: &mut Scan,
     live: &mut Live,
-    ids: &[String],
+    unlock: Unlock<'_>,
     key: Option<&Key>,
     open: &mut Vec<Unlocked>,
     ui: &Ui,
 ) -> anyhow::Result<()> {
-    for id in ids {
+    for id in unlock.ids {
         let locked = find(scan, id)?;
         let device = scan.inventory.volumes[locked.volume].path.clone();
         scan.close_looks()
             .map_err(|left| target::left_open(&left))?;
         let name = format!("newroot-{}-{}", live.id(), locked.id);
-        let unlocked = try_keys(live, &locked, &device, &name, key, ui)?;
+        let ask = || ask(&locked, unlock.verb, ui);
+        let unlocked = try_keys(live, &locked, (&device, &name), key, &ask, ui)?;
         open.push(unlocked);
         scan.opened(&locked, &name)
             .map_err(|error| target::scan_failure(&error))?;
@@ -103,7 +113,11 @@ fn open_all(
     Ok(())
 }
 
-fn find(scan: &Scan, id: &str) -> Result<Locked, Failure> {
+/// The locked volume with this id, or with the only one that begins so.
+///
+/// # Errors
+/// None, or several; or one that is no LUKS.
+pub(super) fn find(scan: &Scan, id: &str) -> Result<Locked, Failure> {
     let mut fits = scan
         .locked
         .iter()
@@ -128,9 +142,9 @@ fn find(scan: &Scan, id: &str) -> Result<Locked, Failure> {
 fn try_keys(
     live: &mut Live,
     locked: &Locked,
-    device: &Path,
-    name: &str,
+    (device, name): (&Path, &str),
     key: Option<&Key>,
+    ask: &dyn Fn() -> anyhow::Result<Vec<u8>>,
     ui: &Ui,
 ) -> anyhow::Result<Unlocked> {
     for attempt in 1..=TRIES {
@@ -138,7 +152,7 @@ fn try_keys(
         let key = if let Some(key) = key {
             key
         } else {
-            typed = Key::Passphrase(ask(locked, ui)?);
+            typed = Key::Passphrase(ask()?);
             &typed
         };
         match luks::unlock(live, device, name.to_string(), key, Access::ReadOnly) {
@@ -164,7 +178,7 @@ fn cannot_open(locked: &Locked, error: LuksError) -> Failure {
     .caused_by(error)
 }
 
-fn ask(locked: &Locked, ui: &Ui) -> anyhow::Result<Vec<u8>> {
+fn ask(locked: &Locked, verb: &str, ui: &Ui) -> anyhow::Result<Vec<u8>> {
     let typed = ui.secret(&format!("Passphrase of {}", locked.id))?;
     typed.map(String::into_bytes).ok_or_else(|| {
         Failure::new(
@@ -173,7 +187,7 @@ fn ask(locked: &Locked, ui: &Ui) -> anyhow::Result<Vec<u8>> {
         )
         .hint(
             "give it in a file",
-            format!("newroot scan --unlock {} --key-file FILE", locked.id),
+            format!("newroot {verb} --unlock {} --key-file FILE", locked.id),
         )
         .into()
     })

@@ -31,7 +31,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
                 Finding::new(severity, Kind::Crypttab, format!("the encrypted device of {} is not there. What is mounted from it is missing.", entry.name))
                     .seen(format!("/etc/crypttab:{} wants {}", entry.line, entry.device))
                     .screen("A start job is running for Cryptography Setup; or: cryptsetup: Waiting for encrypted source device")
-                    .fix(Fix::task(Task::Fstab).inside("editor /etc/crypttab").or("plug the disk in; or correct its UUID (blkid shows it), then build the initramfs anew")),
+                    .fix(Fix::task(Task::Fstab).inside("editor /etc/crypttab").or("plug the disk in; or correct its UUID (newroot scan shows what is here), then build the initramfs anew")),
             );
         }
     }

@@ -139,6 +139,8 @@ macro_rules! kinds {
 kinds! {
     /// A repair of newroot's own that did not come to its end.
     UnfinishedRepair = "unfinished-repair",
+    /// An array or a volume group lacks members.
+    VolumesIncomplete = "volumes-incomplete",
     /// The filesystem says of itself that it is damaged.
     FilesystemErrors = "filesystem-errors",
     /// A read error, or a directory that cannot be listed.
@@ -261,6 +263,4 @@ kinds! {
     Clock = "clock",
     /// The system is hibernated.
     Hibernated = "hibernated",
-    /// Anything else worth knowing.
-    Remark = "remark",
 }

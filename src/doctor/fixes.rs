@@ -323,7 +323,8 @@ pub fn fsck(fs_type: &str) -> Fix {
         "ext2" | "ext3" | "ext4" => fix.outside("e2fsck -f -p $DEVICE"),
         "xfs" => fix
             .outside("xfs_repair -n $DEVICE")
-            .outside("xfs_repair $DEVICE"),
+            .outside("xfs_repair $DEVICE")
+            .or("where it asks for the log: mount and unmount it once, or lose the log with -L"),
         "btrfs" => fix
             .outside("btrfs check --readonly $DEVICE")
             .or("never `btrfs check --repair` without asking its developers"),

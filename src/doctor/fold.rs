@@ -11,6 +11,7 @@ pub(super) fn fold(findings: &mut Vec<Finding>) {
     if findings.iter().any(|it| it.kind == Kind::UsrMerge) {
         findings.retain(|it| !explained_by_links(it.kind));
     }
+    by_disk(findings);
     by_package(findings);
     by_file(findings);
     by_preload(findings);
@@ -106,6 +107,19 @@ fn is_named(file: &str, name: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// What cannot be read is missed by whoever needs it, and is damaged for whoever looks at it.
+fn by_disk(findings: &mut Vec<Finding>) {
+    let unread: Vec<String> = findings
+        .iter()
+        .filter(|it| it.kind == Kind::Unreadable)
+        .flat_map(|it| it.files.clone())
+        .collect();
+    findings.retain(|it| {
+        let about = |file: &String| unread.iter().any(|name| is_named(file, name));
+        !explained_by_links(it.kind) || !it.files.iter().any(about)
+    });
+}
+
 /// A list of files that another finding, of whatever kind, is about.
 fn by_file(findings: &mut Vec<Finding>) {
     let named: Vec<String> = findings
@@ -161,31 +175,41 @@ fn by_kernel(findings: &mut Vec<Finding>) {
     }
 }
 
-/// fstab and the boot loader that name the same wrong device; the journal that says so.
+/// A device that fstab misses, and the last boot that says so: the journal's words are shown with
+/// the device, and an emergency mode that it explains is no trouble of its own.
 fn by_device(findings: &mut [Finding]) {
-    let missing: Vec<String> = findings
+    let said: Vec<String> = findings
         .iter()
-        .filter(|it| it.kind == Kind::FstabDevice)
-        .map(|it| {
-            it.what
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_string()
-        })
+        .filter(|it| matches!(it.kind, Kind::EmergencyMode | Kind::FailedUnits))
+        .flat_map(|it| it.seen.iter().filter(|line| line.contains(": \"")).cloned())
         .collect();
-    for finding in findings
-        .iter_mut()
-        .filter(|it| it.kind == Kind::EmergencyMode)
-    {
-        if missing
-            .iter()
-            .any(|path| finding.seen.iter().any(|line| line.contains(path.as_str())))
-        {
+    let mut missing = Vec::new();
+    let is_missing = |it: &&mut Finding| it.kind == Kind::FstabDevice;
+    for finding in findings.iter_mut().filter(is_missing) {
+        let path = finding.what.split(' ').next().unwrap_or_default();
+        let path = path.to_string();
+        let quote = said.iter().find(|line| names(line, &path));
+        let quote = quote.map(|line| format!("the last boot, {line}"));
+        finding.seen.extend(quote);
+        missing.push(path);
+    }
+    let is_emergency = |it: &&mut Finding| it.kind == Kind::EmergencyMode;
+    for finding in findings.iter_mut().filter(is_emergency) {
+        let explained = |path: &String| finding.seen.iter().any(|line| names(line, path));
+        if missing.iter().any(explained) {
             finding.severity = Severity::Note;
         }
     }
     findings.sort_by_key(|finding| (finding.severity, finding.kind));
+}
+
+/// Whether `line` has this path as a word: `/data` is not in `/database`.
+fn names(line: &str, path: &str) -> bool {
+    let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || "/-_".contains(c));
+    path.starts_with('/')
+        && line
+            .match_indices(path)
+            .any(|(at, _)| is_end(&line[at + path.len()..]))
 }
 
 /// root's shell is /bin/sh, or the program that it leads to.

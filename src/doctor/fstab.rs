@@ -1,9 +1,9 @@
 //! fstab and crypttab: syntax, and what they name against what is there.
 
-use super::fixes::{Fix, Task};
+use super::fixes::{self, Fix, Task};
 use super::{Facts, Finding, Kind, Severity};
 use crate::probe::fstab::{Entry, Problem, Purpose, Spec};
-use crate::probe::inventory::Found;
+use crate::probe::inventory::{Found, Volume};
 use crate::probe::roots::ENOUGH;
 use crate::probe::system::Want;
 
@@ -269,16 +269,17 @@ fn device(facts: &Facts<'_>, want: &Want) -> Option<Finding> {
         .crypttab
         .iter()
         .any(|it| it.is_volatile() && spec(&want.spec).ends_with(&format!("/{}", it.name)));
-    // An LVM or array that nobody put together is no missing device; the scan says what is apart.
-    let mapper = matches!(&want.spec, Spec::Device(path) if path.starts_with("/dev/mapper") || path.starts_with("/dev/md"));
-    if volatile
-        || mapper
-            && facts
-                .inventory
-                .volumes
-                .iter()
-                .any(|volume| volume.superblock.usage == "raid")
-    {
+    // An LVM or array that nobody put together is no missing device; `volumes` tells what lacks.
+    let apart = match &want.spec {
+        Spec::Device(path) => {
+            let mapped = path.starts_with("/dev/mapper") || path.starts_with("/dev/md");
+            let raid = |volume: &Volume| volume.superblock.usage == "raid";
+            mapped && facts.inventory.volumes.iter().any(raid)
+                || facts.disks.incomplete.iter().any(|it| it.holds(path))
+        }
+        _ => false,
+    };
+    if volatile || apart {
         return None;
     }
     let (severity, what) = match (want.optional, swap) {
@@ -305,7 +306,7 @@ fn device(facts: &Facts<'_>, want: &Want) -> Option<Finding> {
         .fix(
             Fix::task(Task::Fstab)
                 .inside(format!("sed -i '{}s/^/#/' /etc/fstab", want.line))
-                .or("plug the disk in; or comment the line out:"),
+                .or("plug the disk in (newroot scan shows what is here); or comment the line out:"),
         );
     if !want.optional {
         finding = finding.screen(format!(
@@ -364,7 +365,10 @@ fn mount_points(facts: &Facts<'_>) -> Vec<Finding> {
         };
         Finding::new(severity, Kind::FstabMountPoint, what)
             .seen(format!("/etc/fstab:{line}; {path} is not there"))
-            .fix(Fix::task(Task::Fstab).outside(format!("mkdir -p \"$ROOT{path}\"")))
+            .fix(Fix::task(Task::Fstab).outside(format!(
+                "mkdir -p \"$ROOT\"{}",
+                fixes::word(&path.to_string())
+            )))
     });
     missing.collect()
 }

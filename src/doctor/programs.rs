@@ -19,11 +19,36 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
         programs,
         origins: &facts.health.origins,
     };
-    programs
-        .troubles
-        .iter()
-        .filter_map(|trouble| judge.trouble(trouble))
-        .collect()
+    let troubles = programs.troubles.iter();
+    let found = troubles.filter_map(|trouble| judge.trouble(trouble));
+    failing(facts, programs).into_iter().chain(found).collect()
+}
+
+/// Files that the disk does not give.
+fn failing(facts: &Facts<'_>, programs: &Programs) -> Option<Finding> {
+    let all = programs.failing_count as usize;
+    if all == 0 {
+        return None;
+    }
+    let what = format!(
+        "{} cannot be read. The disk or its filesystem is failing: save the data before anything else.",
+        match all {
+            1 => "1 program or directory".to_string(),
+            many => format!("{many} programs and directories"),
+        }
+    );
+    let finding = Finding::error(Kind::Unreadable, what)
+        .screen("Input/output error; or: Structure needs cleaning")
+        .fix(
+            fixes::fsck(&facts.system.fs_type)
+                .or("after a copy of the disk, and a look at it with: smartctl -a"),
+        );
+    let failing = programs.failing.iter();
+    Some(failing.fold(finding, |finding, (path, why)| {
+        finding
+            .seen(format!("{}: {why}", show(path)))
+            .file(show(path))
+    }))
 }
 
 struct Judge<'j> {

@@ -24,7 +24,10 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
                 state.unfinished.iter().map(ToString::to_string),
                 state.unfinished.len(),
             ))
-            .fix(Fix::advice(format!("newroot repair --undo {id}"))),
+            .fix(Fix::advice(format!(
+                "newroot repair --undo {}",
+                fixes::word(&id)
+            ))),
         );
     }
     if state.machine_id == MachineId::Bad {

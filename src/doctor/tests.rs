@@ -88,6 +88,15 @@ fn causes_take_out_what_they_explain() {
             &[Kind::ModulesMissing],
         ),
         (
+            "a disk that fails",
+            vec![
+                about(Kind::Unreadable, "", &["/usr/lib/x"]),
+                about(Kind::LibraryMissing, "a", &["/lib/x/liba.so"]),
+                about(Kind::LibraryMissing, "b", &["/lib/y/libb.so"]),
+            ],
+            &[Kind::Unreadable, Kind::LibraryMissing],
+        ),
+        (
             "root's shell is the broken one",
             vec![
                 about(Kind::Shell, "", &["/bin/sh"]),
@@ -124,12 +133,32 @@ fn what_others_said_is_kept() {
 }
 
 #[test]
+fn the_journals_words_go_with_the_device() {
+    let device = |path: &str| Finding::error(Kind::FstabDevice, format!("{path} has no device."));
+    let emergency = Finding::warning(
+        Kind::EmergencyMode,
+        "the last boot ended in emergency mode.",
+    )
+    .seen("22:12 systemd: \"Dependency failed for /data.\"");
+    let mut findings = vec![device("/data"), device("/dat"), device("/"), emergency];
+    fold(&mut findings);
+    let quoted: Vec<usize> = findings.iter().map(|it| it.seen.len()).collect();
+    assert_eq!(quoted, [1, 0, 0, 1], "{findings:?}");
+    assert!(findings[0].seen[0].contains("the last boot, 22:12"));
+    assert_eq!(findings[3].severity, Severity::Note);
+    let mut others = vec![device("/database"), findings[3].clone()];
+    others[1].severity = Severity::Warning;
+    fold(&mut others);
+    assert_eq!(others[1].severity, Severity::Warning);
+}
+
+#[test]
 fn words_of_kinds_are_unique_and_fixes_begin_empty() {
     let mut words: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
     words.sort_unstable();
     let all = words.len();
     words.dedup();
     assert_eq!(words.len(), all);
-    let finding = Finding::new(Severity::Note, Kind::Remark, "x");
+    let finding = Finding::new(Severity::Note, Kind::Hibernated, "x");
     assert_eq!(finding.fix, Fix::default());
 }

@@ -1,7 +1,8 @@
-//! Filesystems: full, damaged, not cleanly unmounted.
+//! Arrays and volume groups that lack members; filesystems: full, damaged, not cleanly unmounted.
 
-use super::fixes;
-use super::{Facts, Finding, Kind};
+use super::fixes::{self, Fix};
+use super::{Facts, Finding, Kind, Severity, list};
+use crate::probe::health::disks::Incomplete;
 use crate::probe::health::volumes::{Room, Superstate};
 
 /// With less than this no log is written and nothing is installed.
@@ -10,10 +11,44 @@ const NOTHING: u64 = 4 << 20;
 const KERNEL: u64 = 96 << 20;
 
 pub(super) fn find(facts: &Facts<'_>) -> Vec<Finding> {
+    let incomplete = facts.disks.incomplete.iter().map(incomplete);
     let rooms = facts.disks.rooms.iter().flat_map(|room| full(facts, room));
-    rooms
-        .chain(facts.disks.supers.iter().flat_map(superblock))
+    incomplete
+        .chain(rooms)
+        .chain(facts.disks.supers.iter().filter_map(superblock))
         .collect()
+}
+
+/// One that works is a warning: the next disk that fails takes everything along.
+fn incomplete(it: &Incomplete) -> Finding {
+    let (name, what) = (&it.name, it.what);
+    let array = what == "array";
+    let number = format!("{} of {} members", it.here, it.wanted);
+    let finding = if it.works {
+        let what = format!("the {what} {name} has only {number}. If one more fails, all is lost.");
+        Finding::warning(Kind::VolumesIncomplete, what)
+    } else {
+        let what = format!("the {what} {name} has only {number}. What lies on it is not there.");
+        Finding::error(Kind::VolumesIncomplete, what)
+            .screen("A start job is running for /dev/...; then: You are in emergency mode.")
+    };
+    let seen = match it.on.len() {
+        0 => format!("/sys/block says that {name} is degraded"),
+        all => format!("here: {}", list(it.on.iter().cloned(), all)),
+    };
+    let fix = Fix::advice("put the missing disk back; newroot scan shows what is here");
+    finding.seen(seen).fix(match (array, it.works) {
+        (true, true) => fix.outside(format!(
+            "mdadm --manage {} --add /dev/DISK",
+            fixes::word(&format!("/dev/{name}"))
+        )),
+        (true, false) => fix,
+        // Reads what is left, changes nothing.
+        (false, _) => fix.outside(format!(
+            "vgchange -a y --activationmode partial {}",
+            fixes::word(name)
+        )),
+    })
 }
 
 fn show(bytes: u64) -> String {
@@ -33,7 +68,15 @@ fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
         show(room.size),
         show(room.free.saturating_sub(room.available))
     );
-    if room.available < NOTHING {
+    if room.available < NOTHING && place == "/boot" {
+        let what = "/boot is full. The next kernel or initramfs cannot be written, and half of one does not boot.";
+        found.push(
+            Finding::warning(Kind::Full, what)
+                .seen(seen)
+                .screen("No space left on device")
+                .fix(fixes::space(facts.family(), place)),
+        );
+    } else if room.available < NOTHING {
         let what =
             format!("{place} is full. Services and logins fail, and nothing can be installed.");
         found.push(
@@ -66,25 +109,38 @@ fn full(facts: &Facts<'_>, room: &Room) -> Vec<Finding> {
     found
 }
 
-fn superblock(it: &Superstate) -> Vec<Finding> {
-    let mut found = Vec::new();
+fn superblock(it: &Superstate) -> Option<Finding> {
     let place = it.mount_point.as_deref().unwrap_or("?");
     if let Some(why) = &it.errors {
-        found.push(
-            Finding::error(Kind::FilesystemErrors, format!("the filesystem of {place} is damaged. It becomes read-only, or boot stops for a check."))
-                .seen(format!("{} ({}): {why}", it.name, it.fs_type))
-                .screen("UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY; or: Remounting filesystem read-only")
-                .fix(fixes::fsck(&it.fs_type)),
-        );
-    } else if it.dirty {
-        let what = if it.fs_type == "vfat" {
-            format!("{place} was not unmounted cleanly.")
-        } else {
-            format!("{place} was not unmounted cleanly; the next mount replays its journal.")
+        let (severity, what, screen) = match it.fs_type.as_str() {
+            "xfs" => (
+                Severity::Error,
+                "cannot be mounted",
+                "Filesystem needs repair. Please run xfs_repair.",
+            ),
+            // Firmware and kernel go on with it.
+            "vfat" => (
+                Severity::Warning,
+                "may be damaged",
+                "Volume was not properly unmounted. Some data may be corrupt. Please run fsck.",
+            ),
+            _ => (
+                Severity::Error,
+                "is damaged. It becomes read-only, or boot stops for a check",
+                "UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY; or: Remounting filesystem read-only",
+            ),
         };
-        found.push(
-            Finding::note(Kind::DirtyJournal, what).seen(format!("{} ({})", it.name, it.fs_type)),
-        );
+        let what = format!("the filesystem of {place} {what}.");
+        let seen = format!("{} ({}): {why}", it.name, it.fs_type);
+        let finding = Finding::new(severity, Kind::FilesystemErrors, what);
+        let fix = fixes::fsck(&it.fs_type);
+        return Some(finding.seen(seen).screen(screen).fix(fix));
     }
-    found
+    let what = match it.fs_type.as_str() {
+        _ if !it.dirty => return None,
+        "vfat" => format!("{place} was not unmounted cleanly."),
+        _ => format!("{place} was not unmounted cleanly; the next mount replays its journal."),
+    };
+    let seen = format!("{} ({})", it.name, it.fs_type);
+    Some(Finding::note(Kind::DirtyJournal, what).seen(seen))
 }

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::types::{Closure, Interpreter, LoadedObject, Missing, Needer, ProgramKind};
+use super::object::Object;
+use super::types::{Closure, CutOff, Interpreter, LoadedObject, Missing, Needer, ProgramKind};
 use super::variants;
 use super::walk::{Loaded, Walk};
 use crate::model::RootPath;
@@ -39,7 +40,12 @@ impl Walk<'_, '_> {
         let mut closure = Closure::empty(self.program.clone(), self.kind);
         closure.needs_proc = self.needs_proc;
         closure.missing = std::mem::take(&mut self.missing);
+        closure.not_preloaded = std::mem::take(&mut self.not_preloaded);
         closure.interpreter = self.interpreter_of();
+        let all = self.loaded.iter();
+        closure.cut_off = all
+            .filter_map(|loaded| CutOff::of(&loaded.path, &loaded.object))
+            .collect();
         let absent = closure.interpreter.as_ref().filter(|it| !it.present);
         if let Some(missing) = absent.map(missing_loader) {
             closure.missing.insert(0, missing);
@@ -85,6 +91,17 @@ impl Walk<'_, '_> {
             needed_by: entry
                 .map(|entry| entry.needed_by.clone())
                 .unwrap_or_default(),
+        })
+    }
+}
+
+impl CutOff {
+    pub(super) fn of(path: &RootPath, object: &Object) -> Option<Self> {
+        let (length, whole) = object.cut_off?;
+        Some(Self {
+            path: path.clone(),
+            length,
+            whole,
         })
     }
 }

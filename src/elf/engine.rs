@@ -11,7 +11,7 @@ use super::loader::{self, Family, Loader};
 use super::names::{Known, Names, Places};
 use super::object::{self, Object, Refusal, Target};
 use super::read::Scratch;
-use super::types::{Closure, DlopenNote, ProgramKind};
+use super::types::{Closure, CutOff, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
 use crate::model::{Cpu, FileId, Kind, Meta, RootPath};
@@ -41,6 +41,8 @@ pub struct Options {
     pub library_path: Vec<u8>,
     /// LD_PRELOAD.
     pub preload: Vec<u8>,
+    /// The tree's /etc/ld.so.preload counts.
+    pub preload_file: bool,
     /// What relative names count from.
     pub cwd: RootPath,
     /// Where `env` looks for programs.
@@ -65,6 +67,7 @@ impl Default for Options {
             compare_cache: false,
             library_path: Vec::new(),
             preload: Vec::new(),
+            preload_file: true,
             cwd: RootPath::root(),
             path: path.iter().map(RootPath::new).collect(),
         }
@@ -137,7 +140,7 @@ pub struct Engine<'t> {
     caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
     preload: Option<Rc<[Arc<[u8]>]>>,
     pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
-    pub(super) notes: HashMap<FileId, Rc<[DlopenNote]>>,
+    pub(super) notes: HashMap<FileId, Rc<notes::Notes>>,
     pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
     pub(super) names: Names,
     pub(super) places: Places,
@@ -254,7 +257,10 @@ impl<'t> Engine<'t> {
 
     fn closure_of(&mut self, program: &RootPath, object: &Arc<Known>) -> Closure {
         let Some(loader) = self.loader_of(object) else {
-            return Closure::empty(program.clone(), ProgramKind::Static);
+            let mut closure = Closure::empty(program.clone(), ProgramKind::Static);
+            closure.target = Some(object.target);
+            closure.cut_off.extend(CutOff::of(program, object));
+            return closure;
         };
         let kind = if object.interp.is_some() {
             ProgramKind::Dynamic
@@ -269,8 +275,9 @@ impl<'t> Engine<'t> {
             finished.closure.versions = versions::check(self, &finished);
         }
         if self.options.notes {
-            finished.closure.notes = notes::gather(self, &finished);
+            notes::gather(self, &mut finished);
         }
+        finished.closure.target = Some(object.target);
         finished.closure
     }
 
@@ -394,6 +401,9 @@ impl<'t> Engine<'t> {
     /// The names in /etc/ld.so.preload: separated by blanks, newlines and colons; `#` starts a
     /// comment.
     pub(super) fn preload_file(&mut self) -> Rc<[Arc<[u8]>]> {
+        if !self.options.preload_file {
+            return Rc::from([]);
+        }
         let tree = self.tree;
         let read = || {
             let path = RootPath::new("/etc/ld.so.preload");
@@ -406,6 +416,26 @@ impl<'t> Engine<'t> {
                 .collect()
         };
         Rc::clone(self.preload.get_or_insert_with(read))
+    }
+
+    /// LD_PRELOAD is this from here on; what was read stays known.
+    pub fn set_preload(&mut self, names: &[u8]) {
+        self.options.preload = names.to_vec();
+    }
+
+    /// /etc/ld.so.preload counts from here on.
+    pub fn use_preload_file(&mut self) {
+        self.options.preload_file = true;
+    }
+
+    /// What the answers depend on, without the extras that read more.
+    #[must_use]
+    pub fn plain_options(&self) -> Options {
+        Options {
+            variants: false,
+            notes: false,
+            ..self.options.clone()
+        }
     }
 
     /// Whether `path` is a directory.

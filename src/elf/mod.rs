@@ -34,6 +34,6 @@ pub use crate::model::Cpu;
 pub use engine::{ElfError, Engine, Options};
 pub use object::Object;
 pub use types::{
-    Closure, DlopenNote, FoundBy, Interpreter, LoadedObject, Missing, Needer, ProgramKind,
+    Closure, CutOff, DlopenNote, FoundBy, Interpreter, LoadedObject, Missing, Needer, ProgramKind,
     ScriptStep, Variant, VersionProblem,
 };

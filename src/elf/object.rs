@@ -114,6 +114,9 @@ pub struct Object {
     pub notes: Vec<Segment>,
     /// Tables for later readings.
     pub tables: Tables,
+    /// The file ends before its last segment does: its length, and how long it must be. The
+    /// kernel and the loaders map it all the same, and the program dies of SIGBUS.
+    pub cut_off: Option<(u64, u64)>,
     /// What glibc objects to before it looks at the machine, when this is a library.
     pub(super) early_fault: Option<&'static str>,
     /// What glibc objects to after that.
@@ -205,6 +208,7 @@ fn parse(
         loads: segments(&headers, PT_LOAD),
         notes: segments(&headers, PT_NOTE),
         tables: Tables::default(),
+        cut_off: None,
         early_fault,
         late_fault: None,
     };
@@ -220,6 +224,11 @@ fn parse(
         object.has_dynamic = true;
         read_dynamic(&mut object, page, file, dynamic, window);
     }
+    let ends = object.loads.iter().filter(|load| load.size > 0);
+    let whole = ends.map(|load| load.offset.saturating_add(load.size)).max();
+    object.cut_off = whole
+        .filter(|whole| *whole > meta.size)
+        .map(|whole| (meta.size, whole));
     object.late_fault = late_fault(&object, &header);
     Ok(object)
 }

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::engine::Engine;
+use super::engine::{ElfError, Engine};
 use super::read::fill;
 use super::types::{Closure, ProgramKind, ScriptStep};
 use crate::model::{Kind, RootPath};
@@ -14,6 +14,8 @@ use crate::root::{self, TreeFile};
 const LINE: usize = 256;
 /// The kernel follows four interpreters that are scripts themselves; the fifth is ELOOP.
 const MAX_DEPTH: usize = 5;
+/// Through env it begins to count anew: a script may start itself for ever.
+const MAX_STEPS: usize = 64;
 /// Execute permission for anybody.
 const EXECUTE: u32 = 0o111;
 
@@ -32,14 +34,34 @@ pub(super) fn closure(engine: &mut Engine<'_>, program: &RootPath, file: &TreeFi
     let mut steps = Vec::new();
     let ends_in = follow(engine, line, &mut steps);
     let mut closure = match ends_in {
-        Some(last) => engine
-            .closure(&last)
-            .unwrap_or_else(|_| Closure::empty(last, ProgramKind::Data)),
+        Some(last) => end(engine, &last, &mut steps),
         None => Closure::empty(program.clone(), ProgramKind::Script),
     };
     closure.program = program.clone();
     closure.kind = ProgramKind::Script;
     closure.script = steps;
+    closure
+}
+
+/// What the program at the end of the chain loads.
+fn end(engine: &mut Engine<'_>, last: &RootPath, steps: &mut [ScriptStep]) -> Closure {
+    let (closure, refused) = match engine.closure(last) {
+        Ok(closure) => {
+            // env, as execvp(3), gives it to sh then.
+            let refuses = closure.kind == ProgramKind::Data
+                && steps.last().is_some_and(|step| !step.through_env);
+            let reason = "it is neither a program nor a script";
+            (closure, refuses.then(|| reason.to_owned()))
+        }
+        Err(ElfError::Refused { reason, .. }) => {
+            let closure = Closure::empty(last.clone(), ProgramKind::Data);
+            (closure, Some(format!("it is a broken program ({reason})")))
+        }
+        Err(_) => (Closure::empty(last.clone(), ProgramKind::Data), None),
+    };
+    if let Some(step) = steps.last_mut() {
+        step.refused = step.refused.take().or(refused);
+    }
     closure
 }
 
@@ -50,7 +72,8 @@ fn follow(
     steps: &mut Vec<ScriptStep>,
 ) -> Option<RootPath> {
     let mut line = first;
-    for _ in 0..MAX_DEPTH {
+    let mut depth = 1;
+    while steps.len() < MAX_STEPS {
         let path = RootPath::from_bytes(&engine.absolute(&line.interpreter));
         let mut program = step(engine, path, false, &line.interpreter, steps)?;
         if is_env(engine, &program) {
@@ -63,17 +86,22 @@ fn follow(
             }
             let path = found.unwrap_or_else(|| RootPath::from_bytes(&name));
             program = step(engine, path, true, &name, steps)?;
+            depth = 0;
         }
-        match engine
-            .tree
-            .open(&program)
-            .ok()
-            .as_ref()
-            .and_then(shebang_of)
-        {
-            Some(next) => line = next,
-            None => return Some(program),
+        let next = engine.tree.open(&program);
+        let Some(next) = next.ok().as_ref().and_then(shebang_of) else {
+            return Some(program);
+        };
+        if depth == MAX_DEPTH {
+            break;
         }
+        depth += 1;
+        line = next;
+    }
+    if let Some(step) = steps.last_mut() {
+        step.refused = Some(String::from(
+            "it is a script that is run by a script and so on: the kernel follows five",
+        ));
     }
     None
 }
@@ -86,11 +114,15 @@ fn step(
     name: &[u8],
     steps: &mut Vec<ScriptStep>,
 ) -> Option<RootPath> {
-    let there = root::is_file(engine.tree, &path);
+    let found = engine.tree.stat(&path);
+    let found = found.ok().filter(|meta| meta.kind == Kind::File);
+    let there = found.is_some();
+    let refused = found.is_some_and(|meta| meta.mode & EXECUTE == 0);
     steps.push(ScriptStep {
         program: path.clone(),
         through_env,
         missing: (!there).then(|| OsStr::from_bytes(name).to_os_string()),
+        refused: refused.then(|| String::from("it has no execute permission")),
         closure: None,
     });
     there.then_some(path)
@@ -102,21 +134,48 @@ fn shebang_of(file: &TreeFile) -> Option<Shebang> {
     parse(line.get(..length)?)
 }
 
-/// Splits the first line: the interpreter, then the rest as one argument.
+/// Splits the first line: the interpreter, then the rest as one argument. Blanks are spaces and
+/// tabs and nothing else: a carriage return belongs to the name.
 pub(super) fn parse(text: &[u8]) -> Option<Shebang> {
     let rest = text.strip_prefix(b"#!")?;
     let end = rest.iter().position(|byte| *byte == b'\n' || *byte == 0);
-    let line = rest.get(..end.unwrap_or(rest.len()))?.trim_ascii();
-    let is_blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let line = match end {
+        Some(end) => trimmed(rest.get(..end)?),
+        // The rest of the kernel's buffer is NUL.
+        None if text.len() < LINE => trimmed(rest),
+        None => {
+            // A name that the buffer cuts off is not run, an argument is; its last byte is lost.
+            let name = rest.iter().position(|byte| !is_blank(byte))?;
+            rest.get(name..)?.iter().position(is_blank)?;
+            trimmed(rest.get(..rest.len().checked_sub(1)?)?)
+        }
+    };
+    // Without a newline the kernel takes an empty name for one, and does not find it.
+    let ends_in_newline = end.and_then(|end| rest.get(end)) == Some(&b'\n');
+    if line.is_empty() && ends_in_newline {
+        return None;
+    }
     let split = line.iter().position(is_blank).unwrap_or(line.len());
     let (interpreter, argument) = line.split_at(split);
-    let argument = argument.trim_ascii();
-    // A name that the kernel cut off is not run.
-    let cut = end.is_none() && text.len() >= LINE && split == line.len();
-    (!interpreter.is_empty() && !cut).then(|| Shebang {
+    let argument = trimmed(argument);
+    Some(Shebang {
         interpreter: interpreter.to_vec(),
         argument: (!argument.is_empty()).then(|| argument.to_vec()),
     })
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let Some((_, rest)) = text.split_first().filter(|(first, _)| is_blank(first)) {
+        text = rest;
+    }
+    while let Some((_, rest)) = text.split_last().filter(|(last, _)| is_blank(last)) {
+        text = rest;
+    }
+    text
 }
 
 /// env by its name, or by the name of the file it is a link to (busybox has many names).
@@ -245,7 +304,12 @@ mod tests {
             ("#!\t/bin/awk\t-f x\n", Some(("/bin/awk", "-f x"))),
             ("#!sh", Some(("sh", ""))),
             ("#!\n", None),
-            ("#! ", None),
+            ("#! \t\n", None),
+            ("#! ", Some(("", ""))),
+            ("#!/bin/sh\r\n", Some(("/bin/sh\r", ""))),
+            ("#!/bin/sh -e\r\n", Some(("/bin/sh", "-e\r"))),
+            ("#!/bin/sh\x0b-e\n", Some(("/bin/sh\x0b-e", ""))),
+            ("#!/bin/sh\0 -e\n", Some(("/bin/sh", ""))),
             ("echo", None),
         ];
         for (text, wanted) in table {
@@ -257,6 +321,20 @@ mod tests {
         }
         let long = [b"#!/".to_vec(), vec![b'x'; 300]].concat();
         assert_eq!(parse(&long[..256]), None);
+        let late = |blanks: usize, tail: &str| {
+            let line = format!("#!{}/bin/sh{tail}", " ".repeat(blanks));
+            parse(&line.as_bytes()[..line.len().min(256)])
+        };
+        let sh = |argument: Option<&str>| {
+            Some(Shebang {
+                interpreter: b"/bin/sh".to_vec(),
+                argument: argument.map(|text| text.as_bytes().to_vec()),
+            })
+        };
+        assert_eq!(late(247, "\n"), None);
+        assert_eq!(late(246, "\n"), sh(None));
+        assert_eq!(late(245, "  -e\n"), sh(None));
+        assert_eq!(late(244, " -e\n"), sh(Some("-")));
     }
 
     #[test]

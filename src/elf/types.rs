@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use super::object::Target;
 use crate::model::{FileId, RootPath};
 
 /// What kind of program a FILE is.
@@ -35,10 +36,21 @@ pub struct Closure {
     pub objects: Vec<LoadedObject>,
     /// Names that no rule found.
     pub missing: Vec<Missing>,
+    /// Files that are there, and shorter than their own headers say.
+    pub cut_off: Vec<CutOff>,
+    /// Names of LD_PRELOAD and /etc/ld.so.preload that no rule found: the loader complains, and
+    /// starts the program without them.
+    pub not_preloaded: Vec<Vec<u8>>,
     /// What start-up would refuse although every object is there.
     pub versions: Vec<VersionProblem>,
     /// `.note.dlopen` notes, where they were asked for.
     pub notes: Vec<DlopenNote>,
+    /// What the program is built for; `None` for what is no ELF file.
+    pub target: Option<Target>,
+    /// Which of its files asks for the best CPU, and for which x86-64 level, where one asks for
+    /// more than the baseline (`ld -z x86-64-v3`): with less, glibc refuses it with "CPU ISA level
+    /// is lower than required". Known where notes were asked for.
+    pub level: Option<(RootPath, u8)>,
     /// `$ORIGIN` of the program was needed: the loader reads /proc/self/exe, so a jail must
     /// mount /proc (research/elf.md, headline 6).
     pub needs_proc: bool,
@@ -55,8 +67,12 @@ impl Closure {
             interpreter: None,
             objects: Vec::new(),
             missing: Vec::new(),
+            cut_off: Vec::new(),
+            not_preloaded: Vec::new(),
             versions: Vec::new(),
             notes: Vec::new(),
+            target: None,
+            level: None,
             needs_proc: false,
         }
     }
@@ -93,9 +109,14 @@ impl Closure {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let step_is_whole = |step: &ScriptStep| {
-            step.missing.is_none() && step.closure.as_ref().is_none_or(|it| it.is_complete())
+            step.missing.is_none()
+                && step.refused.is_none()
+                && step.closure.as_ref().is_none_or(|it| it.is_complete())
         };
-        self.missing.is_empty() && self.versions.is_empty() && self.script.iter().all(step_is_whole)
+        self.missing.is_empty()
+            && self.cut_off.is_empty()
+            && self.versions.is_empty()
+            && self.script.iter().all(step_is_whole)
     }
 }
 
@@ -109,6 +130,8 @@ pub struct ScriptStep {
     /// The name as the script has it, when nothing was found; then `program` is where it was
     /// looked for last.
     pub missing: Option<OsString>,
+    /// It is there, and the kernel does not run it for a script: why.
+    pub refused: Option<String>,
     /// What this program needs itself, where it is not the last step (`env`).
     pub closure: Option<Box<Closure>>,
 }
@@ -208,6 +231,27 @@ pub struct Missing {
     pub searched: Vec<String>,
     /// A file that stopped the search: the loader refuses it instead of looking further.
     pub refused: Option<(RootPath, String)>,
+}
+
+/// A file that lost its end: an interrupted download or copy, a full disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// The file.
+    pub path: RootPath,
+    /// Its length in bytes.
+    pub length: u64,
+    /// How long its program headers say that it is, at least.
+    pub whole: u64,
+}
+
+impl std::fmt::Display for CutOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the file is cut off: it has {} bytes, its headers speak of {}",
+            self.length, self.whole
+        )
+    }
 }
 
 /// A symbol version that start-up would refuse.

@@ -57,6 +57,7 @@ pub(super) struct Walk<'e, 't> {
     pub(super) first: usize,
     pub(super) needs_proc: bool,
     pub(super) missing: Vec<Missing>,
+    pub(super) not_preloaded: Vec<Vec<u8>>,
     origin: OnceCell<Option<Arc<[u8]>>>,
     reported: HashSet<(usize, Arc<[u8]>)>,
 }
@@ -80,6 +81,7 @@ impl<'e, 't> Walk<'e, 't> {
             first: PROGRAM + 1,
             needs_proc: false,
             missing: Vec::new(),
+            not_preloaded: Vec::new(),
             origin: OnceCell::new(),
             reported: HashSet::new(),
         };
@@ -131,7 +133,10 @@ impl<'e, 't> Walk<'e, 't> {
         for name in names.iter().chain(file.iter()) {
             // A preload that cannot be found is a warning, never an error.
             let id = self.engine.names.id(name);
-            self.load(name, id, PROGRAM, NeedKind::Auxiliary);
+            let loaded = self.load(name, id, PROGRAM, NeedKind::Auxiliary);
+            if loaded.is_none() {
+                self.not_preloaded.push(name.to_vec());
+            }
         }
         for loaded in self.loaded.iter_mut().skip(self.first) {
             loaded.by = FoundBy::Preload;

@@ -50,6 +50,8 @@ pub struct Files<'t> {
     pub manifest: Option<Manifest>,
     /// What the manifest still lacks: found out while others copy, or else before it is written.
     pub meanwhile: Option<Meanwhile<'t>>,
+    /// BLAKE3 of the manifest that a change in place begins from.
+    pub began_from: String,
     /// Signals that end the work between two steps, so that it can be cleaned up.
     pub held: Option<Held>,
 }
@@ -78,6 +80,7 @@ impl<'t> Files<'t> {
             outcomes: Vec::new(),
             manifest: None,
             meanwhile: None,
+            began_from: String::new(),
             held: None,
         }
     }
@@ -118,6 +121,7 @@ impl<'t> Files<'t> {
         match op {
             FileOp::Replace { with } => self.replace(with),
             FileOp::Manifest { path } => self.write_manifest(path),
+            FileOp::Pending { path, entries } => self.write_pending(path, entries),
             FileOp::Finish { path, .. } if *path == RootPath::root() => {
                 let root = file::open_directory(self.target.fd(), Path::new("."))?;
                 self.finish_fd(&root, op)
@@ -170,7 +174,7 @@ impl<'t> Files<'t> {
             // Gone already is as good: what a killed run left may be partly cleaned.
             FileOp::Remove { .. } => missing_is_fine(file::unlink(parent, name)),
             FileOp::RemoveDir { .. } => missing_is_fine(file::remove_directory(parent, name)),
-            FileOp::Replace { .. } | FileOp::Manifest { .. } => Ok(()),
+            FileOp::Replace { .. } | FileOp::Manifest { .. } | FileOp::Pending { .. } => Ok(()),
         }
     }
 
@@ -337,7 +341,9 @@ fn describe(op: &FileOp) -> String {
         FileOp::Copy { source, .. } => format!("copy {}", source.shown),
         FileOp::HardLink { .. } | FileOp::Symlink { .. } => format!("make the link {path}"),
         FileOp::Node { .. } => format!("make the device node {path}"),
-        FileOp::Write { .. } | FileOp::Manifest { .. } => format!("write {path}"),
+        FileOp::Write { .. } | FileOp::Manifest { .. } | FileOp::Pending { .. } => {
+            format!("write {path}")
+        }
         FileOp::Finish { .. } => format!("set owner, mode and times of {path}"),
         FileOp::Replace { with } => format!("{}, replacing what is there", describe(with)),
         FileOp::Remove { .. } | FileOp::RemoveDir { .. } => format!("remove {path}"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use serde::Serialize;
 
-use crate::model::RootPath;
+use crate::model::{Kind, RootPath};
 use crate::root::{Host, Tree, read};
 use crate::sys;
 
@@ -17,6 +17,8 @@ pub struct Traces {
     pub mount_namespaces: Vec<u64>,
     /// Filesystems that only the session mounted (`st_dev`).
     pub devices: Vec<u64>,
+    /// Block devices of the session (`st_rdev`): who has their nodes open.
+    pub nodes: Vec<u64>,
 }
 
 /// A process that holds something.
@@ -62,7 +64,7 @@ fn how_held(pid: i32, traces: &Traces) -> Option<String> {
     let fds = RootPath::new(base.join("fd"));
     for fd in Host.list(&fds).unwrap_or_default() {
         let path = fds.as_path().join(&fd);
-        if stands_on(&path, traces) || is_namespace(&path, traces) {
+        if stands_on(&path, traces) || is_namespace(&path, traces) || is_node(&path, traces) {
             return Some(format!("open file {}", fd.to_string_lossy()));
         }
     }
@@ -73,6 +75,12 @@ fn stands_on(path: &Path, traces: &Traces) -> bool {
     // Following the link of /proc leads to the very file, whatever its name was.
     !traces.devices.is_empty()
         && sys::fs::stat_at(CWD, path).is_ok_and(|meta| traces.devices.contains(&meta.id.device))
+}
+
+fn is_node(path: &Path, traces: &Traces) -> bool {
+    !traces.nodes.is_empty()
+        && sys::fs::stat_at(CWD, path)
+            .is_ok_and(|meta| meta.kind == Kind::BlockDevice && traces.nodes.contains(&meta.rdev))
 }
 
 fn is_namespace(path: &Path, traces: &Traces) -> bool {

@@ -11,6 +11,9 @@ use crate::tool::{Tool, ToolError, run, run_well};
 
 /// Argon2 may be told to take long, on a faster machine than this one.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// How often closing is tried again, and after which time.
+const ACTIVATIONS: u32 = 4;
+const MOMENT: Duration = Duration::from_millis(500);
 /// cryptsetup's statuses: no permission (a bad passphrase).
 const BAD_PASSPHRASE: i32 = 2;
 
@@ -150,11 +153,25 @@ pub fn close(name: &str) -> Result<bool, ToolError> {
     let Some(device) = device_of(name) else {
         return Ok(false);
     };
-    super::storage::take_off(&device)?;
-    let now = name_of(&device).unwrap_or_else(|| name.to_string());
-    run_well(&Tool::new("cryptsetup", "cryptsetup").args(["close", "--", &now]))?;
+    let mut left = ACTIVATIONS;
+    while let Err(error) = close_device(&device, name) {
+        // systemd activates LVM beside udev, some time after the volume was opened: it may come
+        // up between the look at what stands upon it and the closing.
+        left = left.checked_sub(1).ok_or(error)?;
+        if device_of(name).is_none() {
+            break;
+        }
+        super::storage::settle();
+        std::thread::sleep(MOMENT);
+    }
     super::storage::tidy_nodes()?;
     Ok(true)
+}
+
+fn close_device(device: &str, name: &str) -> Result<(), ToolError> {
+    super::storage::take_off(device)?;
+    let now = name_of(device).unwrap_or_else(|| name.to_string());
+    run_well(&Tool::new("cryptsetup", "cryptsetup").args(["close", "--", &now])).map(|_| ())
 }
 
 /// The name below /dev/mapper that a mapping has now.

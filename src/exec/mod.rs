@@ -12,6 +12,7 @@ mod leftover;
 mod lent;
 pub mod luks;
 pub mod reboot;
+mod relay;
 mod rewrite;
 pub mod sessions;
 mod site;

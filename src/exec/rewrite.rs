@@ -1,15 +1,16 @@
-//! Replacing what is there, and the manifest: made under another name first, so that a program
-//! that runs keeps its file, and nobody ever reads half of one.
+//! Replacing what is there, and the manifest with the record of a change: made under another name
+//! first, so that a program that runs keeps its file, and nobody ever reads half of one.
 
-use std::ffi::OsString;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::Path;
 
 use rustix::io::Errno;
 
 use super::files::{missing_is_fine, undone_on_error, write};
-use super::{ExecError, Files, Outcome, clear};
-use crate::model::{MANIFEST, RootPath};
+use super::leftover::clear_leftovers;
+use super::stage::MARKER;
+use super::{Files, Outcome, StageError, clear};
+use crate::model::{Entry, MANIFEST, MANIFEST_VERSION, ManifestError, PENDING, Pending, RootPath};
 use crate::plan::FileOp;
 use crate::sys::{SysError, SysResult, file, fs};
 
@@ -17,22 +18,23 @@ use crate::sys::{SysError, SysResult, file, fs};
 const NEW: &str = "new-";
 
 impl Files<'_> {
-    /// Removes what a killed update left beside the manifest.
+    /// Removes what a killed build left once the jail was complete, and what a killed change left
+    /// beside the manifest. The record of such a change stays: the plan knows it.
     ///
     /// # Errors
     /// The errno of unlinkat(2).
-    pub fn clear_unfinished(&mut self) -> Result<(), ExecError> {
+    pub fn clear_unfinished(&mut self) -> Result<(), StageError> {
+        missing_is_fine(file::unlink(self.target().fd(), Path::new(MARKER)))?;
+        let top = file::open_directory(self.target().fd(), Path::new("."))?;
+        clear_leftovers(&top, Path::new("."))?;
         let hidden = RootPath::new(MANIFEST).parent();
         let directory = fs::open_real_directory(self.target().fd(), hidden.relative());
         let Ok(directory) = directory else {
             return Ok(());
         };
         for name in clear::names(directory.as_fd())? {
-            if name
-                .as_os_str()
-                .as_encoded_bytes()
-                .starts_with(NEW.as_bytes())
-            {
+            let bytes = name.as_os_str().as_encoded_bytes();
+            if bytes.starts_with(NEW.as_bytes()) {
                 missing_is_fine(file::unlink(&directory, &name))?;
             }
         }
@@ -73,17 +75,47 @@ impl Files<'_> {
             Outcome::NodeRefused(path) => Some(path),
             _ => None,
         }));
-        let bytes = manifest.to_json().map_err(|error| {
+        let bytes = manifest.to_json();
+        self.manifest = Some(manifest);
+        self.write_record(path, bytes)?;
+        // One that stays is another manifest's, and says nothing.
+        self.forget_pending().ok();
+        Ok(())
+    }
+
+    /// Writes down what is about to be made.
+    pub(super) fn write_pending(&mut self, path: &RootPath, entries: &[Entry]) -> SysResult<()> {
+        let pending = Pending {
+            version: MANIFEST_VERSION,
+            manifest: self.began_from.clone(),
+            entries: entries.to_vec(),
+        };
+        self.write_record(path, pending.to_json())
+    }
+
+    /// The jail is as its manifest says: there is nothing to know about a change.
+    ///
+    /// # Errors
+    /// The errno of unlinkat(2).
+    pub fn forget_pending(&mut self) -> SysResult<()> {
+        let (parent, name) = self.parent_of(&RootPath::new(PENDING))?;
+        missing_is_fine(file::unlink(&parent, &name))
+    }
+
+    fn write_record(
+        &mut self,
+        path: &RootPath,
+        json: Result<Vec<u8>, ManifestError>,
+    ) -> SysResult<()> {
+        let bytes = json.map_err(|error| {
             SysError::new("write", format_args!("{path}: {error}"), Errno::INVAL)
         })?;
-        self.manifest = Some(manifest);
         let (parent, name) = self.parent_of(path)?;
-        let mut new = OsString::from(name.as_os_str());
-        new.push(".new");
-        let new = PathBuf::from(new);
-        missing_is_fine(file::unlink(&parent, &new))?;
-        let done = write(&parent, &new, &bytes, 0o644)
-            .and_then(|()| file::rename(&parent, &new, &parent, &name));
-        undone_on_error(&parent, &new, done)
+        let new = format!("{NEW}{}", name.display());
+        let new = Path::new(&new);
+        missing_is_fine(file::unlink(&parent, new))?;
+        let done = write(&parent, new, &bytes, 0o644)
+            .and_then(|()| file::rename(&parent, new, &parent, &name));
+        undone_on_error(&parent, new, done)
     }
 }

@@ -20,17 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Tells a session's supervisor to end it, and waits.
 ///
 /// # Errors
-/// ESRCH when it is gone, EPERM when it is another user's; ETIMEDOUT when it does not end.
+/// EPERM when it is another user's, ETIMEDOUT when it does not end. One that is gone has ended.
 pub fn stop(record: &Record) -> SysResult<()> {
     let supervisor = match sys::process::open_pidfd(record.supervisor.pid) {
         // Before Linux 5.3.
         Err(error) if error.errno == Errno::NOSYS => return stop_by_number(record),
+        // It ended by itself since its record was read.
+        Err(error) if error.errno == Errno::SRCH => return Ok(()),
         opened => opened?,
     };
     if !record.supervisor.exists() {
         return Ok(());
     }
-    sys::process::signal_pidfd(&supervisor, TERM)?;
+    match sys::process::signal_pidfd(&supervisor, TERM) {
+        Err(error) if error.errno == Errno::SRCH => return Ok(()),
+        sent => sent?,
+    }
     let [ended] = wait_readable([rustix::fd::AsFd::as_fd(&supervisor)], Some(PATIENCE));
     if ended {
         return Ok(());
@@ -68,6 +73,9 @@ fn stop_by_number(record: &Record) -> SysResult<()> {
 pub enum Fate {
     /// It was undone; what that was, for people.
     Undone(String),
+    /// It was undone; what that was, and what somebody else does with the device since: nothing of
+    /// ours is left there.
+    Passed(String, String),
     /// There was nothing to undo: it was never done, or somebody else undid it.
     Nothing,
     /// Somebody still holds it.
@@ -92,7 +100,7 @@ pub fn clean_up(place: &Place, id: &str) -> Result<Option<Vec<Fate>>, SessionErr
             continue;
         }
         let fate = undo(&planned.item, planned.state, dead.record());
-        if matches!(fate, Fate::Undone(_) | Fate::Nothing) {
+        if matches!(fate, Fate::Undone(_) | Fate::Passed(..) | Fate::Nothing) {
             dead.forget(planned.id)?;
         } else {
             stuck |= is_storage(&planned.item);
@@ -131,6 +139,8 @@ fn end_init(dead: &Dead) -> Fate {
             let _ended = wait_readable([rustix::fd::AsFd::as_fd(&pidfd)], Some(PATIENCE));
             Fate::Undone(format!("ended process {}", init.pid))
         }
+        // It ended by itself between the look and the signal.
+        Err(error) if error.errno == Errno::SRCH => Fate::Nothing,
         Err(error) => Fate::Failed(error.into()),
     }
 }
@@ -164,6 +174,7 @@ fn undo(item: &Item, state: State, record: &Record) -> Fate {
             let holders = find_holders(&Traces {
                 mount_namespaces: vec![*mount],
                 devices: devices.clone(),
+                nodes: Vec::new(),
             });
             if holders.is_empty() {
                 Fate::Nothing

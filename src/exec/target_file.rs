@@ -4,8 +4,9 @@
 //! the mount that the file was made through is gone with the session's namespace, so the record
 //! says on which filesystem it lies as well.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -18,6 +19,8 @@ use crate::session::{Item, ItemId, Live, Record};
 use crate::sys::loopdev::{self, LoopDevice};
 use crate::sys::{self, SysError, SysResult};
 
+/// How long what is just ending may keep a filesystem.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Longer files are none of ours.
 const LONGEST: usize = 4096;
 
@@ -178,8 +181,19 @@ pub(super) fn undo(item: &Item, record: &Record) -> Fate {
 /// The filesystem of a file, mounted once more.
 struct Again {
     tree: InRoot,
-    /// What it lies on, where that had to be made again as well.
-    _device: Option<LoopDevice>,
+    /// What it lies on, where that is a loop device of the session.
+    _device: Behind,
+}
+
+/// What is behind a node of a dead session.
+enum Behind {
+    /// The node itself.
+    Node,
+    /// A loop device that somebody else has open still. It is held, or it would go with that user
+    /// while it is mounted (EIO).
+    Held(#[expect(dead_code, reason = "held open")] OwnedFd),
+    /// A loop device that was made again.
+    Made(LoopDevice),
 }
 
 impl Again {
@@ -195,26 +209,28 @@ impl Again {
             return Ok(None);
         };
         let device = device_behind(source, record)?;
-        let node = device.as_ref().map_or(source, |device| &device.path);
+        let node = match &device {
+            Behind::Made(device) => &device.path,
+            Behind::Node | Behind::Held(_) => source,
+        };
         let is_device =
             sys::fs::stat_at(CWD, node).is_ok_and(|meta| meta.kind == Kind::BlockDevice);
         let Some(name) = node.to_str().filter(|_| is_device) else {
             return Ok(None);
         };
         // Looked at first, without a replay: nothing is written to a filesystem of others.
-        let look = sys::mount::new_detached(
-            fstype,
-            name,
-            &options(fstype, false),
-            MountFlags::INERT.read_only(),
-        )?;
+        let look = once_free(|| {
+            let options = options(fstype, false);
+            sys::mount::new_detached(fstype, name, &options, MountFlags::INERT.read_only())
+        })?;
         let found = fsid_of(&look);
         drop(look);
         if found != *fsid {
             return Ok(None);
         }
-        let mount =
-            sys::mount::new_detached(fstype, name, &options(fstype, true), MountFlags::INERT)?;
+        let mount = once_free(|| {
+            sys::mount::new_detached(fstype, name, &options(fstype, true), MountFlags::INERT)
+        })?;
         Ok(Some(Self {
             tree: InRoot::from_fd(mount),
             _device: device,
@@ -222,8 +238,22 @@ impl Again {
     }
 }
 
+/// The namespaces of a process that was killed take their mounts down some time after it: as long
+/// as one of them has the filesystem otherwise than it is wanted, the kernel says EBUSY.
+fn once_free(mut mount: impl FnMut() -> SysResult<OwnedFd>) -> SysResult<OwnedFd> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match mount() {
+            Err(error) if error.errno == Errno::BUSY && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
+}
+
 /// A loop device of the session is gone with its last user: it is made again.
-fn device_behind(source: &Path, record: &Record) -> SysResult<Option<LoopDevice>> {
+fn device_behind(source: &Path, record: &Record) -> SysResult<Behind> {
     let of_session = record.items.iter().find_map(|planned| match &planned.item {
         Item::Loop {
             device,
@@ -232,13 +262,15 @@ fn device_behind(source: &Path, record: &Record) -> SysResult<Option<LoopDevice>
         } if device == source => Some((file, *offset)),
         _ => None,
     });
-    match of_session {
-        Some((file, offset)) if !shows(source, file) => {
-            let open = sys::block::open_to_write(file)?;
-            loopdev::attach(&open, offset, 0, file, false).map(Some)
-        }
-        _ => Ok(None),
+    let Some((file, offset)) = of_session else {
+        return Ok(Behind::Node);
+    };
+    let held = sys::block::open(source).ok();
+    if let Some(held) = held.filter(|_| shows(source, file)) {
+        return Ok(Behind::Held(held));
     }
+    let open = sys::block::open_to_write(file)?;
+    loopdev::attach(&open, offset, 0, file, false).map(Behind::Made)
 }
 
 /// Whether a loop device is still that of the file.

@@ -44,6 +44,18 @@ impl Terminal {
         self.device.as_ref()
     }
 
+    /// Whether the program gets a terminal of its own: where it shall `survive` this one, and where
+    /// this one is held outside of the PID namespace. Only as the whole job: what is in a pipe
+    /// with newroot needs the terminal as it is.
+    pub(super) fn needs_relay(&self, survive: bool) -> bool {
+        let outside = |device: &OwnedFd| tty::is_held_outside(device);
+        self.alone
+            && self
+                .device
+                .as_ref()
+                .is_some_and(|device| survive || outside(device))
+    }
+
     fn is_ours(&self) -> bool {
         self.device.as_ref().is_some_and(tty::is_foreground)
     }

@@ -194,11 +194,17 @@ impl Default for RootPath {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// It is no JSON of this shape.
-    #[error("it cannot be read: {0}")]
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
-    /// A newer newroot wrote it.
-    #[error("version {0}; this newroot reads up to version {MANIFEST_VERSION}")]
+    /// Another newroot wrote it.
+    #[error("it has version {0}, and this newroot knows version {MANIFEST_VERSION}")]
     Version(u32),
+}
+
+/// What every version begins with.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
 }
 
 impl Manifest {
@@ -207,11 +213,28 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_json::from_slice(bytes)?;
-        if manifest.version == 0 || manifest.version > MANIFEST_VERSION {
-            return Err(ManifestError::Version(manifest.version));
+        // serde takes a list for a struct as well.
+        let _is_object: BTreeMap<String, serde::de::IgnoredAny> = serde_json::from_slice(bytes)?;
+        let Head { version } = serde_json::from_slice(bytes)?;
+        if version == 0 || version > MANIFEST_VERSION {
+            return Err(ManifestError::Version(version));
         }
-        Ok(manifest)
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// What was asked for, from a manifest that lost its end: the entries come last.
+    #[must_use]
+    pub fn salvage_request(bytes: &[u8]) -> Option<Request> {
+        const ENTRIES: &[u8] = b"\"entries\": [";
+        let at = bytes
+            .windows(ENTRIES.len())
+            .position(|part| part == ENTRIES)?;
+        let mut head = bytes.get(..at + ENTRIES.len())?.to_vec();
+        head.extend_from_slice(b"]}");
+        let manifest: Self = serde_json::from_slice(&head).ok()?;
+        let request = manifest.request;
+        let asks = !request.items.is_empty() || !request.profiles.is_empty();
+        asks.then_some(request)
     }
 
     /// Fills in what copying found out: sums and lengths by path.
@@ -329,5 +352,31 @@ mod tests {
         assert_eq!(manifest.entries[0].path, RootPath::new("/etc/x"));
         let error = Manifest::parse(br#"{"version":7}"#).unwrap_err();
         assert!(error.to_string().contains("version 7"));
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_not_taken_for_an_empty_one() {
+        for text in ["", "[1]", "[]", "null", "{}", r#"{"entries":[]}"#] {
+            assert!(Manifest::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_request_outlives_a_cut() {
+        let manifest = Manifest {
+            version: MANIFEST_VERSION,
+            request: Request {
+                items: vec![Text(b"bash".to_vec())],
+                ..Request::default()
+            },
+            entries: vec![entry(b"/usr/bin/git"), entry(b"/usr/bin/ls")],
+            ..Manifest::default()
+        };
+        let json = manifest.to_json().unwrap();
+        let cut = &json[..json.len() - 60];
+        assert!(Manifest::parse(cut).is_err());
+        assert_eq!(Manifest::salvage_request(cut), Some(manifest.request));
+        assert_eq!(Manifest::salvage_request(&json[..40]), None);
+        assert_eq!(Manifest::salvage_request(b"not json"), None);
     }
 }

@@ -7,6 +7,7 @@ mod manifest;
 mod meta;
 mod mount;
 mod path;
+mod pending;
 mod shell;
 mod size;
 
@@ -18,7 +19,8 @@ pub use manifest::{
     Text, hex,
 };
 pub use meta::{FileId, Kind, Meta};
-pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo};
+pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo, unescape_octal};
 pub use path::{HostPath, RootPath};
+pub use pending::{PENDING, Pending};
 pub use shell::{shell_text, shell_word};
 pub use size::Bytes;

@@ -70,6 +70,10 @@ pub struct MountLine {
     pub inside: PathBuf,
     /// Where it is, seen from the reader's root.
     pub point: PathBuf,
+    /// The peer group that mounts and unmounts on it go to.
+    pub shared: Option<u64>,
+    /// The peer group that mounts and unmounts come from.
+    pub master: Option<u64>,
     /// The type of its filesystem.
     pub fstype: String,
     /// Its source as it was given: `/dev/sda2`, `tmpfs`.
@@ -90,19 +94,26 @@ fn mount_line(line: &[u8]) -> Option<MountLine> {
     let id = number(fields.next()?)?;
     let parent = number(fields.next()?)?;
     let device = device(fields.next()?)?;
-    let path = |field| PathBuf::from(OsString::from_vec(unescape(field)));
+    let path = |field| PathBuf::from(OsString::from_vec(unescape_octal(field)));
     let inside = path(fields.next()?);
     let point = path(fields.next()?);
-    let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
-    let fstype = rest.next()?;
+    let (mut shared, mut master) = (None, None);
+    for field in fields.by_ref().take_while(|field| *field != b"-") {
+        let group = |name: &[u8]| field.strip_prefix(name).and_then(number);
+        shared = shared.or_else(|| group(b"shared:"));
+        master = master.or_else(|| group(b"master:"));
+    }
+    let fstype = fields.next()?;
     Some(MountLine {
         id,
         parent,
         device,
         inside,
         point,
+        shared,
+        master,
         fstype: String::from_utf8_lossy(fstype).into_owned(),
-        source: rest.next().map(path).unwrap_or_default(),
+        source: fields.next().map(path).unwrap_or_default(),
     })
 }
 
@@ -125,8 +136,10 @@ pub fn pack_device(major: u32, minor: u32) -> u64 {
         | (minor & 0xff)
 }
 
-/// The kernel writes blank, tab, newline and backslash as three octal digits.
-fn unescape(field: &[u8]) -> Vec<u8> {
+/// `\OOO` is the byte with this octal number: so the kernel's mount tables write blank, tab, newline
+/// and backslash, and mtree(5) every byte that is not plain.
+#[must_use]
+pub fn unescape_octal(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
@@ -163,6 +176,11 @@ mod tests {
         assert_eq!(lines[0].inside, PathBuf::from("/mnt1"));
         assert_eq!(lines[0].source, PathBuf::from("/dev/root"));
         assert_eq!(lines[1].device, pack_device(0, 23));
+        let groups = |line: &MountLine| (line.shared, line.master);
+        assert_eq!(groups(&lines[0]), (None, Some(1)));
+        assert_eq!(groups(&lines[1]), (None, None));
+        let text = b"1 2 0:3 / / rw shared:7 master:9 unbindable - tmpfs t rw shared:8\n";
+        assert_eq!(groups(&parse_mountinfo(text)[0]), (Some(7), Some(9)));
     }
 
     #[test]

@@ -116,6 +116,9 @@ pub enum PlanError {
     /// A `--bind` onto something that is not there, in a part of the root that is not ours.
     #[error("{0} does not exist in the root")]
     NoTarget(RootPath),
+    /// A `--bind` onto something that is not there, below a filesystem of the kernel's.
+    #[error("{0} does not exist, and nothing can be made below {1}, which is mounted anew")]
+    BelowKernels(RootPath, &'static str),
     /// A `--bind` of a file onto a directory, or the other way round.
     #[error("{0} and {1} are not both directories or both files")]
     Mixed(HostPath, RootPath),
@@ -160,8 +163,9 @@ pub fn plan(facts: &Facts) -> Result<EnterPlan, PlanError> {
     plan.lent()?;
     plan.resolver();
     rescue::build(&mut plan);
-    for bind in &facts.binds {
+    for (index, bind) in facts.binds.iter().enumerate() {
         plan.bind(bind, !skeleton.is_empty())?;
+        plan.note_hidden(bind, facts.binds.get(..index).unwrap_or_default());
     }
     Ok(plan.finish())
 }
@@ -345,6 +349,10 @@ impl Builder<'_> {
                 let target = bind.target.normalized();
                 let ours = target.starts_with(&RootPath::new("/run"))
                     || (skeleton && skeleton::is_missing(self.facts, &target));
+                let is_below = |name: &&&str| target.starts_with(&RootPath::new(name));
+                if let Some(name) = ["/proc", "/sys", "/dev"].iter().find(is_below) {
+                    return Err(PlanError::BelowKernels(bind.target.clone(), name));
+                }
                 if !ours {
                     return Err(PlanError::NoTarget(bind.target.clone()));
                 }
@@ -371,6 +379,19 @@ impl Builder<'_> {
             over_link: false,
         });
         Ok(())
+    }
+
+    /// A bind above an earlier one covers it; the other order was meant.
+    fn note_hidden(&mut self, bind: &Bind, before: &[Bind]) {
+        let hidden = before
+            .iter()
+            .filter(|other| other.target != bind.target && other.target.starts_with(&bind.target));
+        for other in hidden {
+            self.notes.push(format!(
+                "{} on {} hides what was bound on {} before: name that one last",
+                bind.source, bind.target, other.target
+            ));
+        }
     }
 
     fn finish(self) -> EnterPlan {

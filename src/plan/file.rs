@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::model::{HostPath, Kind, RootPath, shell_text, shell_word};
+use crate::model::{Entry, HostPath, Kind, RootPath, shell_text, shell_word};
 
 /// Owner and group as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +115,13 @@ pub enum FileOp {
         /// Where.
         path: RootPath,
     },
+    /// The record of what comes next, for the case that this is killed; the manifest ends it.
+    Pending {
+        /// Where.
+        path: RootPath,
+        /// What will be made or replaced, as it shall be.
+        entries: Vec<Entry>,
+    },
     /// Takes away a file, link or node that newroot made.
     Remove {
         /// Where.
@@ -142,6 +149,8 @@ impl FileOp {
             // What was replaced is gone: doing it again is the way forward, not back.
             Self::Finish { .. }
             | Self::Replace { .. }
+            // It says what may have been left until the jail is as a manifest says.
+            | Self::Pending { .. }
             | Self::Remove { .. }
             | Self::RemoveDir { .. } => None,
         }
@@ -159,6 +168,7 @@ impl FileOp {
             | Self::Write { path, .. }
             | Self::Finish { path, .. }
             | Self::Manifest { path }
+            | Self::Pending { path, .. }
             | Self::Remove { path }
             | Self::RemoveDir { path } => path,
             Self::Replace { with } => with.path(),
@@ -178,6 +188,7 @@ impl FileOp {
             | Self::Write { path, .. }
             | Self::Finish { path, .. }
             | Self::Manifest { path }
+            | Self::Pending { path, .. }
             | Self::Remove { path }
             | Self::RemoveDir { path } => *path = place.clone(),
             Self::Replace { with } => **with = with.at(place),
@@ -244,6 +255,11 @@ impl FileOp {
             Self::Manifest { path } => write!(
                 f,
                 "# write {}: what is in here, from where and why, with BLAKE3 sums",
+                at(path)
+            ),
+            Self::Pending { path, .. } => write!(
+                f,
+                "# write {}: what comes next, for the case that this is cut short",
                 at(path)
             ),
             Self::Remove { path } => write!(f, "rm {}", at(path)),

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use crate::elf::{Closure, Needer, ProgramKind, object::Target};
+use crate::elf::{Closure, CutOff, Needer, ProgramKind, ScriptStep, object::Target};
 use crate::model::RootPath;
 
 /// What is in the way.
@@ -48,12 +48,28 @@ pub enum Obstacle {
         /// What it asks for.
         interpreter: OsString,
     },
+    /// The program that its `#!` line asks for is there and of no use.
+    NotRunBy {
+        /// The script.
+        program: RootPath,
+        /// What is to run it.
+        interpreter: RootPath,
+        /// Why it does not.
+        why: String,
+    },
     /// Libraries are not there.
     NoLibraries {
         /// The file.
         program: RootPath,
         /// Each library, and who needs it.
         missing: Vec<(String, String)>,
+    },
+    /// A file is shorter than its headers say.
+    CutOff {
+        /// The program.
+        program: RootPath,
+        /// It, its loader or one of its libraries, and how much is left.
+        files: Vec<CutOff>,
     },
     /// Libraries are there, but too old.
     WrongVersions {
@@ -69,7 +85,13 @@ impl Obstacle {
     /// program that is there and cannot run (exit 126).
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        !matches!(self, Self::NotExecutable { .. } | Self::OtherMachine { .. })
+        !matches!(
+            self,
+            Self::NotExecutable { .. }
+                | Self::OtherMachine { .. }
+                | Self::CutOff { .. }
+                | Self::NotRunBy { .. }
+        )
     }
 }
 
@@ -154,6 +176,17 @@ pub fn incomplete(closure: &Closure) -> Option<Obstacle> {
             interpreter: step.missing.clone().unwrap_or_default(),
         });
     }
+    let refused = |step: &ScriptStep| {
+        let why = step.refused.clone()?;
+        Some((step.program.clone(), why))
+    };
+    if let Some((interpreter, why)) = closure.script.iter().find_map(refused) {
+        return Some(Obstacle::NotRunBy {
+            program,
+            interpreter,
+            why,
+        });
+    }
     // For a script the objects are those of the last interpreter.
     let program = match (closure.kind, closure.script.last()) {
         (ProgramKind::Script, Some(step)) => step.program.clone(),
@@ -182,6 +215,10 @@ pub fn incomplete(closure: &Closure) -> Option<Obstacle> {
             })
             .collect();
         return Some(Obstacle::NoLibraries { program, missing });
+    }
+    if !closure.cut_off.is_empty() {
+        let files = closure.cut_off.clone();
+        return Some(Obstacle::CutOff { program, files });
     }
     if closure.versions.is_empty() {
         return None;

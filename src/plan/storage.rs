@@ -102,7 +102,7 @@ pub enum What {
         source: String,
         /// `nfs`
         kind: String,
-        /// As in fstab.
+        /// Those of fstab that may be passed on.
         options: String,
     },
 }
@@ -335,7 +335,7 @@ fn mount_shell(mount: &Mounted, base: &HostPath, f: &mut fmt::Formatter<'_>) -> 
             options,
         } => write!(
             f,
-            "mount -t {} -o {} {} {target}",
+            "mount -t {} -o {} -- {} {target}",
             plain(kind),
             plain(options),
             plain(source)

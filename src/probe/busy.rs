@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -104,6 +105,72 @@ pub fn mounted_elsewhere(number: (u32, u32)) -> Option<Holder> {
     found
 }
 
+/// A process that has the device `number` open, or a file of the filesystem on it: where a mount
+/// is attached nowhere, that is all there is to see of it.
+#[must_use]
+pub fn opener(number: (u32, u32)) -> Option<Holder> {
+    let number = rustix::fs::makedev(number.0, number.1);
+    let mut found = None;
+    each_process(|pid, process| {
+        if found.is_some() || parent_of(process) == Some(std::process::id()) {
+            return;
+        }
+        let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten();
+        let uses = descriptors.flatten().any(|descriptor| {
+            let meta = fs::metadata(descriptor.path());
+            meta.is_ok_and(|meta| {
+                meta.dev() == number || Thing::of_metadata(&meta) == Some(Thing::Device(number))
+            })
+        });
+        if uses {
+            found = Some(holder(pid, process));
+        }
+    });
+    found
+}
+
+/// The number of the mount that a descriptor leads to.
+#[must_use]
+pub fn mount_of(fd: impl AsFd) -> Option<u64> {
+    let number = fd.as_fd().as_raw_fd();
+    mount_in(&fs::read(format!("/proc/self/fdinfo/{number}")).ok()?)
+}
+
+/// Whether a descriptor of this process, or of a child of it, leads to the mount of this number.
+/// What a colleague has leads to a mount of their own.
+#[must_use]
+pub fn is_held_here(mount: u64) -> bool {
+    let mut held = leads_to(Path::new("/proc/self"), mount);
+    each_process(|_, process| {
+        held = held || parent_of(process) == Some(std::process::id()) && leads_to(process, mount);
+    });
+    held
+}
+
+fn leads_to(process: &Path, mount: u64) -> bool {
+    let infos = fs::read_dir(process.join("fdinfo")).into_iter().flatten();
+    infos.flatten().any(|info| {
+        let text = fs::read(info.path()).unwrap_or_default();
+        mount_in(&text) == Some(mount)
+    })
+}
+
+/// The `mnt_id:` line of proc_pid_fdinfo(5).
+fn mount_in(info: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(info);
+    let field = text.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    field.trim().parse().ok()
+}
+
+/// The fourth field of proc_pid_stat(5). The second is the program's name in parentheses, and may
+/// hold any byte.
+fn parent_of(process: &Path) -> Option<u32> {
+    let stat = fs::read(process.join("stat")).ok()?;
+    let text = String::from_utf8_lossy(&stat);
+    let (_, behind) = text.rsplit_once(')')?;
+    behind.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 fn each_process(mut look: impl FnMut(u32, &Path)) {
     let Ok(processes) = fs::read_dir("/proc") else {
         return;
@@ -158,6 +225,23 @@ mod tests {
         for (info, wanted) in table {
             assert_eq!(writes(info), wanted);
         }
+    }
+
+    #[test]
+    fn a_mount_is_held_while_a_descriptor_leads_to_it() {
+        assert_eq!(
+            mount_in(b"pos:\t0\nflags:\t012\nmnt_id:\t417\nino:\t2\n"),
+            Some(417)
+        );
+        assert_eq!(mount_in(b"pos:\t0\n"), None);
+        let proc = fs::File::open("/proc/self").unwrap();
+        let mount = mount_of(&proc).unwrap();
+        assert!(is_held_here(mount));
+        assert!(!is_held_here(u64::MAX));
+        assert_eq!(
+            parent_of(Path::new("/proc/self")),
+            Some(std::os::unix::process::parent_id())
+        );
     }
 
     #[test]

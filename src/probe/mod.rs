@@ -41,5 +41,5 @@ mod users;
 pub mod view;
 
 pub use accounts::{Accounts, Group, User, parse_group, parse_passwd};
-pub use packages::{Lost, PackageError, PackageFiles, Packages, Record, System, lost_files};
+pub use packages::{Lost, LostFiles, PackageError, PackageFiles, Packages, Record, System};
 pub use users::{FileUser, users_of};

@@ -13,7 +13,7 @@ use super::busy;
 use super::condition;
 use super::partitions::Opened;
 use crate::model::{MountFlags, RootPath};
-use crate::root::InRoot;
+use crate::root::{Host, InRoot};
 use crate::sys::loopdev::{self, LoopDevice};
 use crate::sys::mount::{self, FsOption};
 use crate::sys::{SysError, block, errno_of};
@@ -39,9 +39,12 @@ pub enum PeekError {
     /// The kernel said no.
     #[error(transparent)]
     Sys(#[from] SysError),
-    /// The device is still claimed after the peek was closed.
+    /// The device is still claimed after the peek was closed, and by this very process.
     #[error("{0} is still in use after it was looked into")]
     StillClaimed(PathBuf),
+    /// Somebody else claimed the device while it was looked into.
+    #[error("somebody else uses {0} since it was looked into")]
+    Taken(PathBuf),
 }
 
 /// An open look.
@@ -68,10 +71,13 @@ impl Peek {
     ) -> Result<Self, PeekError> {
         let (driver, options) =
             how(kind, others, subvolume).ok_or_else(|| PeekError::Unknown(kind.to_string()))?;
-        let shield = if driver == "ext4" && has_orphans(device)? {
-            Some(shield(device)?)
-        } else {
-            None
+        let shield = match driver {
+            "ext4" if has_orphans(device)? => Some(shield(device)?),
+            // Where it comes upon damage, the driver counts it in the superblock, of a read-only
+            // mount as well (ext4_handle_error, f2fs_handle_error). Only damage asks for this
+            // shield: without a loop driver it is left out.
+            "ext4" | "f2fs" if !refuses_writes(device) => shield(device).ok(),
+            _ => None,
         };
         let source = shield
             .as_ref()
@@ -146,7 +152,8 @@ impl Peek {
     /// Closes the look and proves with O_EXCL that nothing of it is left.
     ///
     /// # Errors
-    /// [`PeekError::StillClaimed`] when a device stays claimed for a second.
+    /// Where a device stays claimed for a second: [`PeekError::StillClaimed`] when it is this
+    /// look that was not closed, [`PeekError::Taken`] when somebody else has it now.
     pub fn finish(self) -> Result<(), PeekError> {
         let Self {
             root,
@@ -154,17 +161,19 @@ impl Peek {
             shield,
             ..
         } = self;
+        let mount = busy::mount_of(root.fd());
         drop(root);
         drop(shield);
         for device in devices {
-            released(&device)?;
+            released(&device, mount)?;
         }
         Ok(())
     }
 }
 
-/// Waits until nobody claims `device`: udev may look at it for a moment.
-fn released(device: &Path) -> Result<(), PeekError> {
+/// Waits until nobody claims `device`: udev may look at it for a moment. `mount` is the number of
+/// the mount that the look was.
+fn released(device: &Path, mount: Option<u64>) -> Result<(), PeekError> {
     const TRIES: u32 = 20;
     for attempt in 0..TRIES {
         match busy::is_claimed(device) {
@@ -177,7 +186,12 @@ fn released(device: &Path) -> Result<(), PeekError> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(PeekError::StillClaimed(device.to_path_buf()))
+    let device = device.to_path_buf();
+    // A filesystem lives as long as a descriptor leads to a mount of it.
+    if mount.is_none_or(busy::is_held_here) {
+        return Err(PeekError::StillClaimed(device));
+    }
+    Err(PeekError::Taken(device))
 }
 
 /// The driver and the words that keep it from writing.
@@ -246,6 +260,20 @@ fn mount_detached(
 /// a read-only mount without journal (ext4_orphan_cleanup), unless the device refuses writes.
 fn has_orphans(device: &Path) -> Result<bool, PeekError> {
     Ok(condition::of("ext4", &Opened::new(block::open(device)?)?).orphans)
+}
+
+/// Whether the kernel takes no writes to `device`, whoever asks: a loop device over an image, a
+/// disc. Opened for writing, it would tell; and udev would look at it anew.
+fn refuses_writes(device: &Path) -> bool {
+    let Ok(stat) = rustix::fs::stat(device) else {
+        return false;
+    };
+    let (major, minor) = (
+        rustix::fs::major(stat.st_rdev),
+        rustix::fs::minor(stat.st_rdev),
+    );
+    let path = RootPath::new(format!("/sys/dev/block/{major}:{minor}/ro"));
+    crate::root::read(&Host, &path, 16).is_ok_and(|value| value.starts_with(b"1"))
 }
 
 /// A loop device over `device` that refuses writes. The device's own read-only switch would

@@ -34,6 +34,30 @@ impl InRoot {
         Self { directory }
     }
 
+    /// Whether this is the caller's own `/` under another name (`/usr/..`, `/proc/self/root`): the
+    /// same directory on the same mount. What is bound elsewhere shows other mounts below it.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        let Ok(host) = Self::open(&HostPath::new("/")) else {
+            return false;
+        };
+        let id = |root: &Self| fs::meta_of_fd(&root.directory).map(|meta| meta.id).ok();
+        // Before Linux 5.8 no mount has an id, and both are `None`.
+        let mount = |root: &Self| fs::mount_id(&root.directory).ok();
+        id(self).is_some() && id(self) == id(&host) && mount(self) == mount(&host)
+    }
+
+    /// Where `path` of the host lies in this root, whatever names both are known by: the first
+    /// directory above it that is this one.
+    #[must_use]
+    pub fn find_inside(&self, path: &Path) -> Option<RootPath> {
+        let own = fs::meta_of_fd(&self.directory).ok()?.id;
+        let is_own =
+            |above: &&Path| fs::stat_at(rustix::fs::CWD, above).is_ok_and(|meta| meta.id == own);
+        let above = path.ancestors().find(is_own)?;
+        path.strip_prefix(above).ok().map(RootPath::new)
+    }
+
     /// The root's own descriptor.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

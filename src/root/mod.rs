@@ -23,7 +23,7 @@ pub use layer::Layer;
 pub use mem::Mem;
 pub use mounted::Mounted;
 pub use sum::{sum, sum_of};
-pub use walk::{LinkStep, Trail, canonical, is_file, read, resolve};
+pub use walk::{LinkStep, Trail, canonical, is_file, reach, read, resolve};
 
 use std::ffi::OsString;
 use std::io;

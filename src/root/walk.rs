@@ -84,6 +84,36 @@ pub fn canonical(tree: &dyn Tree, path: &RootPath) -> io::Result<RootPath> {
     resolve(tree, path).map(|trail| trail.real)
 }
 
+/// Where `path` would be made: links are followed as far as they lead, and what is not there is
+/// taken as it is written. A path that has no end (ELOOP) stays as it is.
+#[must_use]
+pub fn reach(tree: &dyn Tree, path: &RootPath) -> RootPath {
+    let mut pending = Vec::new();
+    push_reversed(&mut pending, path.as_path());
+    let mut at = RootPath::root();
+    let mut followed = 0;
+    while let Some(name) = pending.pop() {
+        if name == ".." {
+            at = at.parent();
+            continue;
+        }
+        let next = at.join(&name);
+        let Ok(target) = tree.read_link(&next) else {
+            at = next;
+            continue;
+        };
+        if followed == MAX_LINKS {
+            return path.normalized();
+        }
+        followed += 1;
+        if target.is_absolute() {
+            at = RootPath::root();
+        }
+        push_reversed(&mut pending, &target);
+    }
+    at
+}
+
 /// Whether `path` leads to a regular file; an error counts as no.
 #[must_use]
 pub fn is_file(tree: &dyn Tree, path: &RootPath) -> bool {
@@ -157,6 +187,13 @@ mod tests {
             .with_link("/b", "a");
         let real = canonical(&tree, &RootPath::new("/out/x")).unwrap();
         assert_eq!(real, RootPath::new("/etc/x"));
+        for (path, end) in [
+            ("/out/new/y", "/etc/new/y"),
+            ("/a", "/a"),
+            ("/no/../x", "/x"),
+        ] {
+            assert_eq!(reach(&tree, &RootPath::new(path)), RootPath::new(end));
+        }
         let error = canonical(&tree, &RootPath::new("/a")).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(Errno::LOOP.raw_os_error()));
     }

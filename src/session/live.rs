@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::io::Errno;
 
 use super::record::{Record, VERSION};
-use super::{Item, ItemId, Place, Planned, Process, SessionError, State, boot_id};
+use super::{Item, ItemId, Output, Place, Planned, Process, SessionError, State, boot_id};
 use crate::sys::{self, SysError};
 
 /// What is known when a session begins.
@@ -69,6 +69,7 @@ impl Live {
                 next_item: 1,
                 standing: false,
                 names: Vec::new(),
+                output: PathBuf::new(),
             },
             lock,
         };
@@ -164,6 +165,21 @@ impl Live {
     /// Those of writing the record.
     pub fn forget(&mut self, id: ItemId) -> Result<(), SessionError> {
         self.0.forget(id)
+    }
+
+    /// A place for what its program writes.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        Output::new(&self.0.place, self.id())
+    }
+
+    /// Writes down where the output is since the terminal went away.
+    ///
+    /// # Errors
+    /// Those of writing the record.
+    pub fn set_output(&mut self, path: PathBuf) -> Result<(), SessionError> {
+        self.0.record.output = path;
+        self.0.write()
     }
 
     /// Writes down what people call the target, and where it is.

@@ -5,10 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Mode, OFlags};
-
 use super::{Place, SessionError};
-use crate::sys::{self, SysError};
+use crate::sys;
 
 /// The longest name without its ending.
 const LONGEST: usize = 40;
@@ -27,15 +25,7 @@ impl Log {
     /// The errno of openat(2).
     pub fn open(place: &Place, target: &str) -> Result<Self, SessionError> {
         let name = format!("{}.log", plain(target));
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::APPEND
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::openat(place.fd(), Path::new(&name), flags, mode)
-            .map_err(|errno| SysError::new("openat", format_args!("{name:?}, O_APPEND"), errno))?;
+        let file = place.open_to_append(&name)?;
         Ok(Self {
             file,
             path: place.path().as_path().join(name),

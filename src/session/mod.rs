@@ -11,6 +11,7 @@
 mod item;
 mod live;
 mod log;
+mod output;
 mod place;
 mod process;
 mod record;
@@ -19,7 +20,8 @@ mod text;
 pub use item::{Item, ItemId, Planned, State};
 pub use live::{Dead, Live, New};
 pub use log::Log;
-pub use place::{Entry, Place, list};
+pub use output::Output;
+pub use place::{Alone, Entry, Place, list};
 pub use process::{Process, boot_id};
 pub use record::Record;
 

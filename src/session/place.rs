@@ -10,8 +10,9 @@ use rustix::io::Errno;
 
 use super::live::Dead;
 use super::record::{Record, VERSION};
-use super::{Process, SessionError, boot_id};
+use super::{Process, SessionError, boot_id, output};
 use crate::model::{HostPath, Kind};
+use crate::sys::lock::DirectoryLock;
 use crate::sys::{self, SysError};
 
 /// A record is a few hundred bytes; what is longer is not ours.
@@ -22,6 +23,20 @@ const RECORD_LIMIT: usize = 1 << 20;
 pub struct Place {
     directory: Arc<OwnedFd>,
     path: HostPath,
+}
+
+/// See [`Place::alone`]; it ends when this is dropped.
+#[derive(Debug)]
+#[must_use = "it ends when this is dropped"]
+pub struct Alone {
+    place: Place,
+    _lock: DirectoryLock,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.place.leave_tmp();
+    }
 }
 
 /// A session, and whether its supervisor lives.
@@ -48,6 +63,24 @@ impl Place {
     /// # Errors
     /// [`SessionError::NotOurs`] when the directory is somebody else's or open to others.
     pub fn open(runtime_directory: Option<&Path>) -> Result<Self, SessionError> {
+        Self::choose(runtime_directory, &Self::at)
+    }
+
+    /// The same place where it is there already; nothing is made.
+    ///
+    /// # Errors
+    /// As [`Place::open`].
+    pub fn known(runtime_directory: Option<&Path>) -> Result<Option<Self>, SessionError> {
+        match Self::choose(runtime_directory, &Self::existing) {
+            Err(SessionError::Sys(error)) if error.errno == Errno::NOENT => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    fn choose(
+        runtime_directory: Option<&Path>,
+        at: &dyn Fn(HostPath) -> Result<Self, SessionError>,
+    ) -> Result<Self, SessionError> {
         let uid = rustix::process::geteuid().as_raw();
         let runtime = runtime_directory.filter(|path| path.is_absolute());
         let own = match runtime {
@@ -55,14 +88,14 @@ impl Place {
             None => PathBuf::from(format!("/tmp/newroot-{uid}")),
         };
         if uid != 0 {
-            return Self::at(HostPath::new(own));
+            return at(HostPath::new(own));
         }
-        match Self::at(HostPath::new("/run/newroot")) {
+        match at(HostPath::new("/run/newroot")) {
             // Root of a user namespace, or a machine without a writable /run.
             Err(SessionError::Sys(error))
                 if [Errno::ACCESS, Errno::ROFS, Errno::NOENT].contains(&error.errno) =>
             {
-                Self::at(HostPath::new(own))
+                at(HostPath::new(own))
             }
             place => place,
         }
@@ -73,11 +106,15 @@ impl Place {
     /// # Errors
     /// As [`Place::open`].
     pub fn at(path: HostPath) -> Result<Self, SessionError> {
-        let uid = rustix::process::geteuid().as_raw();
         match sys::file::make_directory(rustix::fs::CWD, path.as_path(), 0o700) {
             Err(error) if error.errno != Errno::EXIST => return Err(error.into()),
             _ => {}
         }
+        Self::existing(path)
+    }
+
+    fn existing(path: HostPath) -> Result<Self, SessionError> {
+        let uid = rustix::process::geteuid().as_raw();
         // O_NOFOLLOW and a look at the descriptor: in /tmp anyone can be there before us.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(rustix::fs::CWD, path.as_path(), flags, Mode::empty())
@@ -172,6 +209,54 @@ impl Place {
             }
         }
         Ok(())
+    }
+
+    /// The right to look into the devices of this machine, of which one process has it at a time:
+    /// a look that is open keeps others from mounting, and a mount from looking. `None`: somebody
+    /// else has it.
+    ///
+    /// # Errors
+    /// Those of locking the directory.
+    pub fn alone(&self) -> Result<Option<Alone>, SessionError> {
+        let failed =
+            |error: io::Error| SysError::from_io("flock", format_args!("{}", self.path), &error);
+        let again = sys::fs::open_directory(self.fd(), Path::new(".")).map_err(failed)?;
+        let lock = DirectoryLock::take(again).map_err(failed)?;
+        Ok(lock.map(|lock| Alone {
+            place: self.clone(),
+            _lock: lock,
+        }))
+    }
+
+    /// Opens a file of this directory for appending, mode 600; what is in it stays.
+    ///
+    /// # Errors
+    /// The errno of openat(2).
+    pub(super) fn open_to_append(&self, name: &str) -> Result<OwnedFd, SessionError> {
+        let flags = OFlags::WRONLY
+            | OFlags::CREATE
+            | OFlags::APPEND
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = rustix::fs::openat(self.fd(), Path::new(name), flags, mode)
+            .map_err(|errno| SysError::new("openat", format_args!("{name:?}, O_APPEND"), errno))?;
+        Ok(file)
+    }
+
+    /// The outputs of programs whose terminal went away: the session's name, and the file. They
+    /// stay when the session has ended.
+    ///
+    /// # Errors
+    /// Those of listing the directory.
+    pub fn outputs(&self) -> Result<Vec<(String, PathBuf)>, SessionError> {
+        let names = self.names()?.into_iter();
+        let outputs = names.filter_map(|name| {
+            let id = name.strip_suffix(output::ENDING)?.to_owned();
+            Some((id, self.path.as_path().join(name)))
+        });
+        Ok(outputs.collect())
     }
 
     fn ids(&self) -> Result<Vec<String>, SessionError> {

@@ -35,6 +35,9 @@ pub struct Record {
     /// What runs in it; empty when nothing does.
     #[serde(with = "text::words")]
     pub command: Vec<OsString>,
+    /// Where its program's output goes since the terminal went away; empty as long as it is there.
+    #[serde(default, with = "text::path")]
+    pub output: PathBuf,
     /// Seconds since 1970.
     pub created: u64,
     /// What is to be undone, in the order it was planned.

@@ -6,10 +6,11 @@
 //! never open its own lock file a second time.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use rustix::fs::FlockOperation;
 
 /// fcntl(F_SETLK, F_WRLCK) on the whole file; `false` when somebody else has it.
 ///
@@ -31,6 +32,34 @@ pub fn is_locked(file: impl AsFd) -> io::Result<bool> {
     let mut lock = whole_file();
     fcntl(file.as_fd(), FcntlArg::F_GETLK(&mut lock))?;
     Ok(lock.l_type != unlocked())
+}
+
+/// A lock on a directory, which goes with this value, or with the process. Beside the records
+/// above there is no file that a death could leave.
+#[derive(Debug)]
+#[must_use = "the lock goes when this is dropped"]
+pub struct DirectoryLock(OwnedFd);
+
+impl DirectoryLock {
+    /// flock(LOCK_EX | LOCK_NB) on an open directory that nobody else in this process has locked;
+    /// `None` when somebody has the lock.
+    ///
+    /// # Errors
+    /// The errno of flock(2).
+    pub fn take(directory: OwnedFd) -> io::Result<Option<Self>> {
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(directory))),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // A forked worker that still lives shares the lock: closing alone would not end it.
+        rustix::fs::flock(&self.0, FlockOperation::Unlock).ok();
+    }
 }
 
 #[expect(

@@ -17,6 +17,7 @@ pub mod loopdev;
 pub mod mount;
 pub mod ns;
 pub mod process;
+pub mod pty;
 pub mod signal;
 pub mod tree;
 pub mod tty;

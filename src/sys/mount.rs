@@ -32,6 +32,13 @@ pub enum Propagation {
 /// An option of a filesystem: a flag, or a key with its value.
 pub type FsOption = (String, Option<String>);
 
+/// Whether this kernel has a driver for the type; a module is loaded for the answer.
+#[must_use]
+pub fn is_known(fstype: &str) -> bool {
+    let opened = rustix::mount::fsopen(fstype, FsOpenFlags::FSOPEN_CLOEXEC);
+    !matches!(opened, Err(Errno::NODEV))
+}
+
 /// fsopen(2), fsconfig(2), fsmount(2): a new mount that is nowhere yet.
 ///
 /// # Errors

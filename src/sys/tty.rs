@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::termios::{OptionalActions, Termios, Winsize};
 
@@ -20,6 +21,14 @@ pub fn controlling() -> Option<OwnedFd> {
 #[must_use]
 pub fn is_foreground(terminal: impl AsFd) -> bool {
     rustix::termios::tcgetpgrp(terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// Whether the group that has the terminal lies outside the caller's PID namespace: then nothing
+/// that asks who has it (a shell with job control) gets an answer.
+#[must_use]
+pub fn is_held_outside(terminal: impl AsFd) -> bool {
+    // rustix gives this for the 0 that the kernel shows instead of a number.
+    rustix::termios::tcgetpgrp(terminal) == Err(Errno::OPNOTSUPP)
 }
 
 /// tcsetpgrp(3) for the group `group`, or for the caller's own. SIGTTOU must be held back: the
@@ -50,15 +59,33 @@ pub fn set(terminal: impl AsFd, settings: &Termios) -> SysResult<()> {
         .map_err(|errno| SysError::new("tcsetattr", format_args!("TCSADRAIN"), errno))
 }
 
-/// A window of 0x0 (a serial line, a fresh pty) becomes 80x24, for every program on it.
+/// tcsetattr(TCSANOW): what was written goes out as it may. SIGTTOU must be held back.
+///
+/// # Errors
+/// The errno of ioctl(2).
+pub fn set_now(terminal: impl AsFd, settings: &Termios) -> SysResult<()> {
+    rustix::termios::tcsetattr(terminal, OptionalActions::Now, settings)
+        .map_err(|errno| SysError::new("tcsetattr", format_args!("TCSANOW"), errno))
+}
+
+/// Gives `to` the window size of `from`; the kernel tells its programs by SIGWINCH.
+pub fn copy_size(from: impl AsFd, to: impl AsFd) {
+    if let Ok(size) = rustix::termios::tcgetwinsize(from) {
+        rustix::termios::tcsetwinsize(to, size).ok();
+    }
+}
+
+/// A window of 0x0 (a serial line, a fresh pty) becomes 80x24, for every program on it; a side
+/// that somebody has set stays.
 pub fn ensure_size(terminal: impl AsFd) {
     let Ok(size) = rustix::termios::tcgetwinsize(&terminal) else {
         return;
     };
-    if size.ws_row == 0 && size.ws_col == 0 {
+    if size.ws_row == 0 || size.ws_col == 0 {
+        let or = |side: u16, usual| if side == 0 { usual } else { side };
         let size = Winsize {
-            ws_row: 24,
-            ws_col: 80,
+            ws_row: or(size.ws_row, 24),
+            ws_col: or(size.ws_col, 80),
             ..size
         };
         rustix::termios::tcsetwinsize(&terminal, size).ok();

@@ -82,6 +82,54 @@ pub fn wait_readable<const N: usize>(
     polled.map(|entry| entry.any().unwrap_or(false))
 }
 
+/// What a descriptor is waited for, or has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// It can be read, or is at its end.
+    pub read: bool,
+    /// It can be written, or nobody reads any more.
+    pub write: bool,
+}
+
+/// poll(2) for both directions. A descriptor that is waited for in neither is left out: it would
+/// tell its end again and again.
+#[must_use]
+pub fn wait_ready<const N: usize>(
+    fds: [(BorrowedFd<'_>, Ready); N],
+    timeout: Option<Duration>,
+) -> [Ready; N] {
+    let asked = fds.iter().filter(|(_, wanted)| *wanted != Ready::default());
+    let mut polled: Vec<PollFd<'_>> = asked
+        .map(|(fd, wanted)| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::POLLIN, wanted.read);
+            flags.set(PollFlags::POLLOUT, wanted.write);
+            PollFd::new(*fd, flags)
+        })
+        .collect();
+    let timeout = timeout.map_or(PollTimeout::NONE, |limit| {
+        PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX)
+    });
+    if poll(&mut polled, timeout).is_err() {
+        return [Ready::default(); N];
+    }
+    let mut answers = polled.iter();
+    fds.map(|(_, wanted)| {
+        if wanted == Ready::default() {
+            return wanted;
+        }
+        let found = answers
+            .next()
+            .and_then(PollFd::revents)
+            .unwrap_or(PollFlags::empty());
+        let ended = found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
+        Ready {
+            read: wanted.read && (ended || found.contains(PollFlags::POLLIN)),
+            write: wanted.write && (ended || found.contains(PollFlags::POLLOUT)),
+        }
+    })
+}
+
 fn failed(call: &'static str, errno: nix::errno::Errno) -> SysError {
     SysError::new(
         call,

@@ -6,6 +6,7 @@
     reason = "tests start programs, look at files and talk to the person who runs them"
 )]
 
+mod apparmor;
 mod corpus;
 mod elf;
 mod export;
@@ -13,6 +14,7 @@ mod export_modules;
 mod harness;
 mod help;
 mod jail;
+mod journal;
 mod layers;
 mod man;
 mod packages;

@@ -70,6 +70,30 @@ pub(crate) fn cut_off(image: &Path, busy: impl FnOnce(&Path) -> Option<fs::File>
     fs::rename(copy, image).unwrap();
 }
 
+/// An ext4 with a dirty journal, and a deleted file that is still open: the driver would replay
+/// the one and take away the other. Without the replay `var/log/new` is not there.
+pub(crate) fn unfinished(image: &Path) {
+    cut_off(image, |top| {
+        fs::write(top.join("var/log/new"), vec![7; 4096]).unwrap();
+        let open = fs::File::create(top.join("var/log/deleted")).unwrap();
+        open.set_len(1 << 20).unwrap();
+        fs::remove_file(top.join("var/log/deleted")).unwrap();
+        sh(&format!("sync -f {}", top.display()));
+        Some(open)
+    });
+    let features = sh(&format!("dumpe2fs -h {} 2>/dev/null", image.display()));
+    assert!(features.contains("needs_recovery"), "{features}");
+    assert!(features.contains("First orphan inode"), "{features}");
+}
+
+/// A copy of an image, to compare with afterwards.
+pub(crate) fn before(image: &Path) -> PathBuf {
+    let copy = image.with_extension("before");
+    let (from, to) = (image.display(), copy.display());
+    sh(&format!("cp --sparse=always {from} {to}"));
+    copy
+}
+
 /// A disk with a partition table (`script` is sfdisk's input) and content in its partitions.
 pub(crate) fn disk(
     path: &str,

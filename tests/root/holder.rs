@@ -1,5 +1,6 @@
 //! Processes that are in the way: one that holds a directory, one that only waits.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -17,6 +18,12 @@ impl Holder {
             .spawn()
             .unwrap();
         Self(child)
+    }
+
+    /// Has `file` open, and nothing else has.
+    pub(crate) fn of_file(file: File) -> Self {
+        let child = Command::new("sleep").arg("1000").stdin(file).spawn();
+        Self(child.unwrap())
     }
 
     /// Its process id in the sandbox.

@@ -33,6 +33,7 @@ mod selftest;
 mod snapshot;
 mod strace;
 mod tmux;
+mod together;
 mod trial;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ fn all() -> Vec<Trial> {
         rescue::trials(),
         mount::trials(),
         scan::trials(),
+        together::trials(),
     ]
     .concat()
     .into_iter()

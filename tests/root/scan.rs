@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::disk::{
-    DEBIAN, cut_off, disk, empty, filesystem, filled, kernel, mount, poke, sh, system, unmount,
-    uuid,
+    DEBIAN, before, cut_off, disk, empty, filesystem, filled, kernel, mount, poke, sh, system,
+    unfinished, unmount, uuid,
 };
 use crate::need::Need;
 use crate::run::newroot;
@@ -58,18 +58,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// Scans these; checks that no bit of them changes.
 fn scan(images: &[&Path]) -> Value {
-    let copies: Vec<PathBuf> = images
-        .iter()
-        .map(|image| {
-            let copy = image.with_extension("before");
-            sh(&format!(
-                "cp --sparse=always {} {}",
-                image.display(),
-                copy.display()
-            ));
-            copy
-        })
-        .collect();
+    let copies: Vec<PathBuf> = images.iter().map(|image| before(image)).collect();
     let mut arguments = vec![OsStr::new("scan"), OsStr::new("--json")];
     arguments.extend(images.iter().map(|image| image.as_os_str()));
     let output = newroot(&arguments).run();
@@ -146,19 +135,7 @@ fn a_debian_after_a_power_cut() {
         record[340..344].copy_from_slice(&1_795_471_800_u32.to_le_bytes());
         fs::write(top.join("var/log/wtmp"), record).unwrap();
     });
-    // A dirty journal, and a deleted file that is still open: the driver would replay the one
-    // and take away the other.
-    cut_off(&root, |top| {
-        fs::write(top.join("var/log/new"), vec![7; 4096]).unwrap();
-        let open = fs::File::create(top.join("var/log/deleted")).unwrap();
-        open.set_len(1 << 20).unwrap();
-        fs::remove_file(top.join("var/log/deleted")).unwrap();
-        sh(&format!("sync -f {}", top.display()));
-        Some(open)
-    });
-    let features = sh("dumpe2fs -h /tmp/root 2>/dev/null");
-    assert!(features.contains("needs_recovery"), "{features}");
-    assert!(features.contains("First orphan inode"), "{features}");
+    unfinished(&root);
     assert_eq!(only_system(&scan_device(&root))["hostname"], "web03");
     let image = disk(
         "/tmp/disk.img",
@@ -506,7 +483,7 @@ fn a_group_that_is_not_active() {
 
 /// One member of a RAID 1 as md(4) writes it, version 1.2: the superblock at 4 KiB, the data from
 /// 1 MiB on.
-fn member(path: &str, number: u8, events: u64, data: &Path) -> PathBuf {
+pub(crate) fn member(path: &str, number: u8, events: u64, data: &Path) -> PathBuf {
     let image = empty(path, 40);
     let mut block = vec![0_u8; 256];
     let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);

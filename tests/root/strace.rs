@@ -23,14 +23,16 @@ pub(crate) fn traced(run: Run, calls: &str, log: &Path) -> Run {
 
 /// Fails the `when`-th call of this name with `errno` (strace's fault injection).
 pub(crate) fn with_fault(run: Run, call: &str, errno: &str, when: u32) -> Run {
-    let filter = format!("inject={call}:error={errno}:when={when}");
-    run.through([
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        filter.as_str(),
-    ])
+    injected(run, &format!("{call}:error={errno}:when={when}"))
+}
+
+/// Lets the `when`-th call of this name take two seconds more.
+pub(crate) fn slowed(run: Run, call: &str, when: u32) -> Run {
+    injected(run, &format!("{call}:delay_exit=2000000:when={when}"))
+}
+
+fn injected(run: Run, what: &str) -> Run {
+    let filter = format!("inject={what}");
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"];
+    run.through(strace.into_iter().chain([filter.as_str()]))
 }

@@ -19,6 +19,8 @@ pub(crate) struct Disk {
     path: PathBuf,
     /// Whether what the machine writes is thrown away.
     throw_away: bool,
+    /// QEMU's blkdebug rules, in a file.
+    faults: Option<PathBuf>,
 }
 
 /// What a file system is made with.
@@ -47,6 +49,21 @@ impl Disk {
             name: name.to_string(),
             path,
             throw_away: false,
+            faults: None,
+        })
+    }
+
+    /// The content of `file`; what touches this sector cannot be read.
+    pub(crate) fn failing(bench: &Bench, name: &str, file: &Path, sector: u64) -> Result<Disk> {
+        let faults = bench.file(&format!("{name}-faults"));
+        let rule =
+            format!("[inject-error]\nevent = \"read_aio\"\nerrno = \"5\"\nsector = \"{sector}\"\n");
+        fs::write(&faults, rule).context("write the rules of blkdebug")?;
+        Ok(Disk {
+            name: name.to_string(),
+            path: file.to_path_buf(),
+            throw_away: false,
+            faults: Some(faults),
         })
     }
 
@@ -56,6 +73,7 @@ impl Disk {
             name: name.to_string(),
             path: path.to_path_buf(),
             throw_away: true,
+            faults: None,
         }
     }
 
@@ -99,9 +117,13 @@ impl Disk {
             name,
             path,
             throw_away,
+            faults,
         } = self;
         let snapshot = if *throw_away { "on" } else { "off" };
-        let path = path.display();
+        let path = match faults {
+            Some(faults) => format!("blkdebug:{}:{}", faults.display(), path.display()),
+            None => path.display().to_string(),
+        };
         [
             "-drive".into(),
             format!("id={name},file={path},format=raw,if=none,cache=unsafe,snapshot={snapshot}"),

@@ -8,9 +8,9 @@ use crate::vm::Vm;
 
 /// Prints it, a thing a line, with nothing but a shell, `cat`, `cut`, `find` and `readlink`. No
 /// pipe where processes are listed: its own processes must be the same each time. /run/newroot
-/// itself may come (what is in it may not). What udev and LVM write down of devices that went they take
-/// away when it likes; its links in /dev count, but for those by diskseq: a number that the kernel
-/// gives anew whenever a loop device is used. A case may have left `set -e` to the shell.
+/// itself may come (what is in it may not). What udev and LVM write down of devices that went they
+/// take away when they like, and udev's processes come and go; its links in /dev count, but for
+/// those by diskseq: a number that the kernel gives anew whenever a loop device is used. A case may have left `set -e` to the shell.
 const SCRIPT: &str = r#"
 set +e
 cut -d" " -f4- /proc/self/mountinfo
@@ -18,9 +18,9 @@ for file in /sys/block/loop*/loop/backing_file /sys/block/dm-*/dm/name /sys/bloc
     [ -e "$file" ] && echo "block $file $(cat "$file")"
 done
 find /sys/fs/cgroup -type d
-find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/dev/disk/by-diskseq/*" ! -path "/run/lvm/*" ! -path /run/systemd/transient ! -path /run/newroot
+find /run /tmp /dev /root -xdev ! -path "/dev/pts/*" ! -path "/run/udev/*" ! -path "/dev/disk/by-diskseq/*" ! -path "/run/lvm/*" ! -path "/run/systemd/transient*" ! -path "/run/systemd/journal/streams/*" ! -path /run/newroot
 list=$(for process in /proc/[0-9]*; do
-    program=$(readlink "$process/exe") && echo "process $program"
+    program=$(readlink "$process/exe") && [ "$program" != /usr/bin/udevadm ] && echo "process $program"
 done)
 echo "$list"
 "#;

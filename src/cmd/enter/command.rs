@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::cmd::look::{Found, explain, look, with_lent, with_separate_usr};
+use crate::cmd::look::{Found, SHELL, explain, look, with_lent, with_separate_usr};
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, Kind, RootPath};
 use crate::plan::environment::{Circumstances, environment, label};
@@ -149,7 +149,7 @@ fn given(wanted: Wanted<'_>) -> Vec<(OsString, OsString)> {
 fn hand_to_shell(command: &mut Command) {
     let script = OsStr::from_bytes(&command.program).to_os_string();
     let rest = command.arguments.split_off(1);
-    command.program = b"/bin/sh".to_vec();
+    command.program = SHELL.into();
     command.arguments = vec![OsString::from("sh"), script];
     command.arguments.extend(rest);
 }

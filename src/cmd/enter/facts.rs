@@ -1,11 +1,11 @@
 //! What is in the root and on the host: everything that `plan::enter` decides from.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::binds;
 use crate::cli::enter::{DevKind, EntryOptions, Mode as CliMode};
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::model::{FileId, HostPath, Kind, MANIFEST, RootPath};
 use crate::plan::enter::{Bind, Devices, Entry, Facts, Resolver};
 use crate::plan::{Command, Mode};
@@ -70,11 +70,7 @@ pub(crate) fn gather(
         Host.stat(&RootPath::new(path))
             .is_ok_and(|meta| meta.kind == Kind::Directory)
     };
-    let binds: Vec<Bind> = options
-        .bind
-        .iter()
-        .map(|text| bind(text, tree))
-        .collect::<anyhow::Result<_>>()?;
+    let binds = binds::gather(tree, root, &options.bind, devices)?;
     Ok(Facts {
         root: root.clone(),
         entries: entries(tree),
@@ -157,67 +153,6 @@ fn has_program(tree: &dyn Tree, name: &str) -> bool {
         .any(|directory| tree.stat(&RootPath::new(directory).join(name)).is_ok())
 }
 
-/// `SRC[:DST[:ro]]`; a backslash keeps a colon in a name.
-fn bind(text: &OsStr, tree: &dyn Tree) -> anyhow::Result<Bind> {
-    let parts = split_colons(text.as_bytes());
-    let shown = text.to_string_lossy();
-    let usage = |why: &str| {
-        Failure::new(format!("cannot read --bind {shown}"), why)
-            .hint("its form", "--bind SRC[:DST[:ro]]")
-            .exit(Exit::Usage)
-    };
-    let (source, target, mode) = match parts.as_slice() {
-        [source] => (source, None, None),
-        [source, target] if target == b"ro" || target == b"rw" => (source, None, Some(target)),
-        [source, target] => (source, Some(target), None),
-        [source, target, mode] => (source, Some(target), Some(mode)),
-        _ => return Err(usage("it has too many parts").into()),
-    };
-    let read_only = match mode.map(Vec::as_slice) {
-        Some(b"ro") => true,
-        Some(b"rw") | None => false,
-        Some(_) => return Err(usage("the third part is ro or rw").into()),
-    };
-    if source.is_empty() {
-        return Err(usage("the source is empty").into());
-    }
-    let source = std::path::absolute(OsString::from_vec(source.clone()))?;
-    let meta = Host.stat(&RootPath::new(&source)).map_err(|error| {
-        Failure::new(
-            format!("cannot bind {}", source.display()),
-            sys::describe(sys::errno_of(&error)),
-        )
-    })?;
-    let target = match target.filter(|target| !target.is_empty()) {
-        Some(target) => RootPath::from_bytes(target),
-        None => RootPath::new(&source),
-    };
-    Ok(Bind {
-        target_kind: tree.stat(&target).ok().map(|meta| meta.kind),
-        source: HostPath::new(source),
-        source_kind: meta.kind,
-        target,
-        read_only,
-    })
-}
-
-fn split_colons(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut parts = vec![Vec::new()];
-    let mut bytes = text.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        let last = parts.len() - 1;
-        match byte {
-            b'\\' if bytes.peek() == Some(&b':') => {
-                parts[last].push(b':');
-                bytes.next();
-            }
-            b':' => parts.push(Vec::new()),
-            other => parts[last].push(other),
-        }
-    }
-    parts
-}
-
 /// Where a link of resolv.conf leads when it leads into /run, which will be ours and empty; the
 /// directories on the way may be links themselves (`/var/run`).
 fn resolver(tree: &dyn Tree, binds: &[Bind]) -> Resolver {
@@ -281,16 +216,6 @@ fn into_run(tree: &dyn Tree, link: &RootPath) -> Option<RootPath> {
 mod tests {
     use super::*;
     use crate::root::Mem;
-
-    #[test]
-    fn a_bind_is_split_at_colons_that_have_no_backslash() {
-        let split = |text: &str| split_colons(text.as_bytes());
-        assert_eq!(
-            split("/a:/b:ro"),
-            [b"/a".to_vec(), b"/b".to_vec(), b"ro".to_vec()]
-        );
-        assert_eq!(split("/a\\:b"), [b"/a:b".to_vec()]);
-    }
 
     #[test]
     fn links_into_run_are_seen_through_var_run() {

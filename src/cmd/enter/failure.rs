@@ -18,7 +18,9 @@ pub(super) fn plan(error: &PlanError, root: &HostPath) -> Failure {
                 .hint("make it", format!("mkdir -p {}", shell_quote(there)))
         }
         PlanError::LentWithoutRun => failure,
-        PlanError::Mixed(..) => failure.hint("name another place", "--bind SRC:DST"),
+        PlanError::Mixed(..) | PlanError::BelowKernels(..) => {
+            failure.hint("name another place", "--bind SRC:DST")
+        }
     }
 }
 

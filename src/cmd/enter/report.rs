@@ -1,11 +1,7 @@
 //! What is said while a root is entered, and at the end.
 
-use std::io::Write;
-use std::path::Path;
-
-use serde_json::json;
-
 use super::failure;
+use super::status::Status;
 use crate::error::Exit;
 use crate::exec::enter::{EnterError, Outcome};
 use crate::exec::{Events, Holder};
@@ -41,7 +37,7 @@ pub(crate) fn finish(
     live: Live,
     steps: &[Step],
     root: &HostPath,
-    status: Option<&Path>,
+    status: Option<&Status>,
     ui: &Ui,
 ) -> anyhow::Result<Exit> {
     let id = live.id().to_owned();
@@ -58,8 +54,8 @@ pub(crate) fn finish(
                     "hint: when they have ended, the rest is gone: newroot cleanup  (session {id})"
                 ));
             }
-            if let Some(path) = status {
-                write_status(path, &outcome)?;
+            if let Some(status) = status {
+                status.write(&outcome)?;
             }
             Ok(exit(&outcome))
         }
@@ -113,12 +109,12 @@ pub(crate) fn describe(holder: &Holder) -> String {
 pub(crate) fn report_visit(
     outcome: Result<Outcome, EnterError>,
     root: &HostPath,
-    status: Option<&Path>,
+    status: Option<&Status>,
 ) -> anyhow::Result<Exit> {
     match outcome {
         Ok(outcome) => {
-            if let Some(path) = status {
-                write_status(path, &outcome)?;
+            if let Some(status) = status {
+                status.write(&outcome)?;
             }
             Ok(exit(&outcome))
         }
@@ -128,67 +124,11 @@ pub(crate) fn report_visit(
 }
 
 /// A signal came before the command ran.
-fn told(signal: i32, status: Option<&Path>) -> anyhow::Result<Exit> {
+fn told(signal: i32, status: Option<&Status>) -> anyhow::Result<Exit> {
     let exit = Exit::signalled(u8::try_from(signal).unwrap_or(0));
-    if let Some(path) = status {
+    if let Some(status) = status {
         let name = sys::signal::name(signal);
-        let why = format!("ended by {name} before the command ran");
-        write(path, &not_started(&why, exit))?;
+        status.not_started(&format!("ended by {name} before the command ran"), exit)?;
     }
     Ok(exit)
-}
-
-/// `--status FILE` where the command did not start: whoever waits for the file finds out why.
-///
-/// # Errors
-/// The error that `done` is; where the file cannot be written, a warning says so.
-pub(crate) fn with_status(
-    done: anyhow::Result<Exit>,
-    status: Option<&Path>,
-    ui: &Ui,
-) -> anyhow::Result<Exit> {
-    if let (Err(error), Some(path)) = (&done, status) {
-        let failure = error.downcast_ref::<crate::error::Failure>();
-        let exit = failure.map_or(Exit::Failed, |failure| failure.exit);
-        if let Err(second) = write(path, &not_started(&format!("{error:#}"), exit)) {
-            ui.warn(&format!("{second:#}"));
-        }
-    }
-    done
-}
-
-fn not_started(why: &str, exit: Exit) -> serde_json::Value {
-    json!({ "failed": why, "exit": exit.code() })
-}
-
-fn write(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
-    use anyhow::Context as _;
-    let write = || writeln!(std::fs::File::create(path)?, "{value}");
-    write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// `--status FILE`.
-///
-/// # Errors
-/// The errno of open(2) or write(2).
-pub(crate) fn write_status(path: &Path, outcome: &Outcome) -> anyhow::Result<()> {
-    let mut value = match outcome.ended {
-        Ended::Exited(code) => json!({ "exited": code }),
-        Ended::Signaled(number) => json!({
-            "signaled": number,
-            "signal": sys::signal::name(i32::from(number)),
-        }),
-    };
-    value["by"] = match outcome.told {
-        // Told by somebody else: newroot passed it on, and killed what did not end.
-        Some(signal) => json!({ "newroot": sys::signal::name(signal) }),
-        None => json!("command"),
-    };
-    value["cleanup"] = json!(if outcome.holders.is_empty() {
-        "complete"
-    } else {
-        "incomplete"
-    });
-    value["holders"] = json!(outcome.holders);
-    write(path, &value)
 }

@@ -1,6 +1,6 @@
 //! `jail add`: more programs in a jail that exists.
 
-use super::{directory, extended, request, survey, update, wrong_order};
+use super::{directory, extended, is_same_root, request, survey, update, wrong_order};
 use crate::cli::Globals;
 use crate::cli::jail::BuildArgs;
 use crate::error::{Exit, Failure};
@@ -18,7 +18,7 @@ pub(super) fn run(args: &BuildArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         .from
         .get_or_insert_with(|| jail.manifest.request.from.as_path().to_path_buf());
     let more = request(&options, &args.items)?;
-    if more.from != jail.manifest.request.from {
+    if !is_same_root(&more.from, &jail.manifest.request.from) {
         return Err(Failure::new(
             format!("cannot add to {dir}"),
             format!(

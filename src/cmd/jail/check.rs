@@ -1,8 +1,6 @@
 //! `jail check`: is everything as the manifest says, and does every program still find what it
 //! needs inside the jail?
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::{absolute, directory, survey};
@@ -17,9 +15,16 @@ use crate::ui::{Ui, escape, shell_quote};
 pub(super) fn run(args: &CheckArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let dir = directory(&args.dir);
     let jail = survey::open("check", &dir)?;
-    let listed: BTreeSet<&RootPath> = jail.manifest.entries.iter().map(|one| &one.path).collect();
-    let found = survey::survey(&jail.root, &|path| listed.contains(path))?;
-    let differences = compare(&found.visible(&jail.manifest.entries), &found.actual);
+    let known = jail.known();
+    let found = survey::survey(&jail.root, &|path| known.contains(path))?;
+    let half = jail.half_made(&found);
+    let mut differences = compare(&found.visible(&jail.manifest.entries), &found.actual);
+    differences.retain(|one| !half.contains_key(&one.path));
+    differences.extend(half.into_keys().map(|path| Difference {
+        path,
+        change: Change::Half,
+    }));
+    differences.sort_by(|left, right| left.path.cmp(&right.path));
     let broken = broken(&jail.root, &jail.manifest);
     let wrong = differences.iter().filter(|one| one.change.counts()).count();
     if args.json {
@@ -42,6 +47,12 @@ pub(super) fn run(args: &CheckArgs, ui: &Ui) -> anyhow::Result<Exit> {
                 "not looked at, something is mounted there: {path}"
             ));
         }
+        if differences.iter().any(|one| one.change == Change::Half) {
+            ui.note(
+                "half: made by a change that was cut short. The same `jail add` again completes \
+                 it; an update takes it away",
+            );
+        }
         if wrong > 0 || !broken.is_empty() {
             ui.note(&format!("next: newroot jail update {}", shell_quote(&dir)));
         }
@@ -61,8 +72,12 @@ struct Broken {
 }
 
 fn broken(root: &InRoot, manifest: &Manifest) -> Vec<Broken> {
+    let preload = manifest.environment.get("LD_PRELOAD");
     let options = Options {
         versions: true,
+        preload: preload
+            .map(|names| names.clone().into_bytes())
+            .unwrap_or_default(),
         ..Options::default()
     };
     let mut engine = Engine::with_options(root, options);
@@ -98,6 +113,9 @@ fn reasons(closure: &Closure) -> Vec<String> {
                 missing.to_string_lossy()
             ));
         }
+        if let Some(reason) = &step.refused {
+            out.push(format!("cannot be run by {}: {reason}", step.program));
+        }
         if let Some(inner) = &step.closure {
             out.extend(reasons(inner));
         }
@@ -111,6 +129,13 @@ fn reasons(closure: &Closure) -> Vec<String> {
             "{wanted} is missing, needed by {}",
             name(&missing.needed_by)
         ));
+    }
+    for cut in &closure.cut_off {
+        out.push(format!("{}: {cut}", cut.path));
+    }
+    for name in &closure.not_preloaded {
+        let name = String::from_utf8_lossy(name);
+        out.push(format!("{name} is to be preloaded, and is missing"));
     }
     for problem in &closure.versions {
         out.push(format!(
@@ -136,7 +161,9 @@ fn table(differences: &[Difference], broken: &[Broken]) -> String {
                 was.word(),
                 is.map_or("something else", |kind| kind.word())
             ),
-            Change::Missing | Change::Content | Change::Device | Change::Added => String::new(),
+            Change::Missing | Change::Content | Change::Device | Change::Added | Change::Half => {
+                String::new()
+            }
         };
         let line = format!("{:<8} {}{values}", one.change.word(), one.path);
         out.push_str(&escape(&line).replace('\n', "\\n"));

@@ -2,6 +2,7 @@
 //! `try` share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -78,10 +79,12 @@ impl Content {
         let mut content = Self::default();
         let mut gatherer = Gatherer::new(tree, search_path(&request.from));
         gatherer.reads_all = rustix::process::geteuid().is_root();
-        gatherer.itself = itself
-            .filter(|_| request.from == RootPath::root())
-            .map(|path| RootPath::new(path.as_path()));
+        gatherer.itself = itself.and_then(|path| {
+            let from = InRoot::open(&HostPath::new(request.from.as_path())).ok()?;
+            from.find_inside(path.as_path())
+        });
         let accounts = Accounts::read(tree);
+        gatherer.engine.set_preload(preload(&loaded).as_bytes());
         merged_usr(&mut gatherer);
         for item in &request.items {
             let shown = item.shown();
@@ -107,6 +110,13 @@ impl Content {
         if !gatherer.problems.is_empty() {
             return Err(failure(&gatherer.problems, &request.from));
         }
+        gatherer.preload_file();
+        gatherer.note_what_does_not_start();
+        content.note_what_path_misses(&gatherer);
+        for name in std::mem::take(&mut gatherer.not_preloaded) {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            gatherer.notes.push(Note::NotPreloaded { name });
+        }
         let around = Surroundings {
             accounts: &accounts,
             users: &content.users,
@@ -117,10 +127,30 @@ impl Content {
         content.made.extend(base(&around, &holds));
         content.programs = std::mem::take(&mut gatherer.programs);
         content.needs_proc = std::mem::take(&mut gatherer.needs_proc);
-        content.notes = std::mem::take(&mut gatherer.notes);
+        content.notes.append(&mut gatherer.notes);
         content.facts = gatherer.finish();
         content.helpful = helpful(request, &loaded);
         Ok(content)
+    }
+
+    /// A profile's PATH counts for whatever is started in the jail.
+    fn note_what_path_misses(&mut self, gatherer: &Gatherer<'_>) {
+        let Some(path) = self.environment.get("PATH") else {
+            return;
+        };
+        let real = |path: &RootPath| root::canonical(gatherer.tree(), path).ok();
+        let places: BTreeSet<RootPath> = path
+            .split(':')
+            .filter_map(|place| real(&RootPath::new(place)))
+            .collect();
+        for program in &gatherer.programs {
+            if real(&program.parent()).is_some_and(|place| !places.contains(&place)) {
+                self.notes.push(Note::NotInPath {
+                    program: program.clone(),
+                    path: path.clone(),
+                });
+            }
+        }
     }
 
     /// Every path of the jail-to-be.
@@ -161,6 +191,12 @@ impl Content {
             entries: Vec::new(),
         }
     }
+}
+
+/// LD_PRELOAD of whatever is started in the jail, as `take` lays the profiles' variables.
+fn preload(profiles: &[Profile]) -> String {
+    let of = |profile: &Profile| profile.environment.get("LD_PRELOAD").cloned();
+    profiles.iter().rev().find_map(of).unwrap_or_default()
 }
 
 fn helpful(request: &Request, loaded: &[Profile]) -> Vec<String> {
@@ -296,6 +332,10 @@ fn advise(mut failure: Failure, problem: &Problem) -> Failure {
             }
             failure
         }
+        Problem::Unreadable {
+            nearest: Some(near),
+            ..
+        } => failure.hint("the nearest name there is", near.to_string()),
         Problem::NoLibrary {
             program, searched, ..
         } => {
@@ -307,6 +347,19 @@ fn advise(mut failure: Failure, problem: &Problem) -> Failure {
                 format!("newroot closure {program}"),
             )
         }
+        Problem::NoInterpreter { script, name, .. } if name.as_bytes().ends_with(b"\r") => failure
+            .detail("its first line ends in a carriage return, as on Windows")
+            .hint(
+                "take that away",
+                format!(
+                    "sed -i 's/\\r$//' {}",
+                    crate::ui::shell_quote(script.as_path())
+                ),
+            ),
+        Problem::CutOff { .. } => failure.hint(
+            "a copy that broke off or a full disk does this; install or copy it again",
+            "",
+        ),
         _ => failure,
     }
 }

@@ -31,7 +31,11 @@ pub(super) fn stage(dir: &HostPath, error: StageError) -> anyhow::Error {
                 .collect();
             Failure::new(what, "it is not empty, and it is no jail of newroot's")
                 .detail(format!("it holds {} and perhaps more", shown.join(", ")))
-                .hint("name another directory; a new one is made", "")
+                .hint("see all of it", format!("ls -A {word}"))
+                .hint(
+                    "a new directory in it",
+                    format!("newroot jail build {word}/jail PROGRAM"),
+                )
         }
         StageError::NoParent(ref above) => Failure::new(what, error.to_string())
             .hint("make it first", format!("mkdir -p {}", shell_quote(above))),

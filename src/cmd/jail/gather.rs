@@ -2,17 +2,18 @@
 //! it loads, a directory with everything in it.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 
+use super::needs::Wants;
 use super::problem::{Note, Problem};
 use crate::elf::{Engine, Options};
 use crate::model::{Kind, Meta, RootPath};
 use crate::plan::jail::{Facts, Found, What};
-use crate::profile::Pattern;
+use crate::profile::{Pattern, nearest};
 use crate::root::{Trail, Tree, resolve};
 use crate::sys::errno_of;
 
@@ -57,7 +58,7 @@ pub(super) struct Gatherer<'t> {
     walked: HashMap<RootPath, Trail>,
     pub(super) closed: HashSet<RootPath>,
     /// Files that are looked at as programs, by the names they were asked for.
-    pub(super) asked: BTreeSet<RootPath>,
+    pub(super) asked: BTreeMap<RootPath, Wants>,
     /// Left out of directories and packages.
     pub(super) exclude: Vec<Pattern>,
     /// The jail itself, when it lies in the tree: it must not be copied into itself.
@@ -67,6 +68,8 @@ pub(super) struct Gatherer<'t> {
     /// Programs that must work in the jail.
     pub(super) programs: BTreeSet<RootPath>,
     pub(super) needs_proc: BTreeSet<RootPath>,
+    /// What is to be preloaded and is not found.
+    pub(super) not_preloaded: BTreeSet<Vec<u8>>,
     pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<Note>,
 }
@@ -77,6 +80,8 @@ impl<'t> Gatherer<'t> {
             variants: true,
             notes: true,
             compare_cache: true,
+            // The source's file counts where the jail gets it (`Gatherer::preload_file`).
+            preload_file: false,
             path: path.clone(),
             ..Options::default()
         };
@@ -90,12 +95,13 @@ impl<'t> Gatherer<'t> {
             reached: HashMap::new(),
             walked: HashMap::new(),
             closed: HashSet::new(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
             exclude: Vec::new(),
             itself: None,
             reads_all: true,
             programs: BTreeSet::new(),
             needs_proc: BTreeSet::new(),
+            not_preloaded: BTreeSet::new(),
             problems: Vec::new(),
             notes: Vec::new(),
         }
@@ -251,7 +257,7 @@ impl<'t> Gatherer<'t> {
         let whole = self.notes[before..]
             .iter()
             .all(|note| matches!(note, Note::Dlopen { .. }));
-        if whole && self.asked.contains(path) {
+        if whole && self.asked.contains_key(path) {
             self.programs.insert(path.clone());
         }
     }
@@ -262,12 +268,27 @@ impl<'t> Gatherer<'t> {
             Need::Required => self.problems.push(Problem::Unreadable {
                 path: path.clone(),
                 errno,
+                nearest: (errno == Errno::NOENT)
+                    .then(|| self.nearest_to(path))
+                    .flatten(),
             }),
             Need::Incidental => self.notes.push(Note::LeftOut {
                 path: path.clone(),
                 errno,
             }),
         }
+    }
+
+    fn nearest_to(&self, path: &RootPath) -> Option<RootPath> {
+        let above = path.parent();
+        let names = self.tree.list(&above).ok()?;
+        let names: Vec<String> = names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .collect();
+        let word = path.file_name()?.to_str()?;
+        let near = nearest(word, names.iter().map(String::as_str))?;
+        Some(above.join(near))
     }
 
     /// A path of a package or of a directory, as it stands: a link stays a link, and the file it

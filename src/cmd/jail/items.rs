@@ -8,7 +8,7 @@ use super::gather::{For, Gatherer};
 use super::problem::Problem;
 use crate::model::{HostPath, Kind, RootPath, Text};
 use crate::profile::nearest;
-use crate::root::Tree;
+use crate::root::{InRoot, Tree};
 
 /// How an item is written into the request: a name as it is, a path as one inside `from`.
 pub(super) fn normalize(item: &Path, from: &HostPath, working: &Path) -> Text {
@@ -21,9 +21,10 @@ pub(super) fn normalize(item: &Path, from: &HostPath, working: &Path) -> Text {
         working.join(item).components().collect::<PathBuf>()
     } else {
         // A path given with the root's prefix is understood.
-        let stripped = working.join(item);
-        let known = stripped.strip_prefix(from.as_path());
-        Path::new("/").join(known.unwrap_or(item))
+        let whole = working.join(item);
+        let inside = InRoot::open(from).ok();
+        let inside = inside.and_then(|root| root.find_inside(&whole));
+        Path::new("/").join(inside.as_ref().map_or(item, |path| path.as_path()))
     };
     Text(inside.as_os_str().as_bytes().to_vec())
 }
@@ -103,14 +104,21 @@ mod tests {
 
     #[test]
     fn items_are_paths_inside_the_root_or_names() {
+        let base = tempfile::tempdir().unwrap();
+        let named = |name: &str| base.path().join(name).to_str().unwrap().to_owned();
+        let (root, link) = (named("root"), named("link"));
+        std::fs::create_dir(&root).unwrap();
+        std::os::unix::fs::symlink("root", &link).unwrap();
         let table = [
             ("bash", "/", "bash"),
             ("/bin/sh", "/", "/bin/sh"),
             ("./prog", "/", "/work/prog"),
             ("../x", "/", "/work/../x"),
-            ("/mnt/bin/sh", "/mnt", "/bin/sh"),
-            ("/bin/sh", "/mnt", "/bin/sh"),
-            ("bin/sh", "/mnt", "/bin/sh"),
+            (&format!("{root}/bin/sh"), &root, "/bin/sh"),
+            (&format!("{root}/bin/sh"), &link, "/bin/sh"),
+            (&format!("{link}/bin/sh"), &root, "/bin/sh"),
+            ("/bin/sh", &root, "/bin/sh"),
+            ("bin/sh", &root, "/bin/sh"),
         ];
         for (item, from, expected) in table {
             let text = normalize(Path::new(item), &HostPath::new(from), Path::new("/work"));

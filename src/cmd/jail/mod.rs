@@ -30,7 +30,7 @@ use crate::error::{Exit, Failure};
 use crate::model::{HostPath, Request, RootPath};
 use crate::plan::Owner;
 use crate::plan::jail::Choices;
-use crate::root::{Host, read};
+use crate::root::{Host, InRoot, Tree, read};
 use crate::ui::Ui;
 
 pub(super) fn run(args: &JailArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
@@ -52,6 +52,10 @@ pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Re
     let working = std::env::current_dir()?;
     let from = options.from.as_deref().unwrap_or_else(|| Path::new("/"));
     let from = HostPath::new(working.join(from).components().collect::<PathBuf>());
+    let from = match InRoot::open(&from) {
+        Ok(root) if root.is_host() => HostPath::new("/"),
+        _ => from,
+    };
     let profiles = options.profile.iter().map(|name| {
         // As newroot-profile(5) tells a file from a name.
         if name.contains('/') || name.ends_with(".toml") {
@@ -71,6 +75,12 @@ pub(super) fn request(options: &ContentOptions, items: &[PathBuf]) -> anyhow::Re
         keep_privileges: options.keep_privileges,
         from: RootPath::new(from.as_path()),
     })
+}
+
+/// Whether two names are those of one directory.
+pub(super) fn is_same_root(one: &RootPath, other: &RootPath) -> bool {
+    let id = |path: &RootPath| Host.stat(path).map(|meta| meta.id).ok();
+    one == other || (id(one).is_some() && id(one) == id(other))
 }
 
 /// What this caller may do with a jail in `dir`.

@@ -4,8 +4,26 @@ use std::collections::BTreeSet;
 
 use super::gather::{For, Gatherer, Need};
 use super::problem::{Note, Problem};
-use crate::elf::{Closure, ElfError, Needer, ProgramKind};
+use crate::cmd::look::runs;
+use crate::elf::{Closure, ElfError, Needer, ProgramKind, object::Target};
 use crate::model::{Meta, RootPath};
+use crate::plan::look::{Obstacle, foreign};
+
+/// What a program asks of the machine.
+#[derive(Debug)]
+pub(super) struct Wants {
+    target: Option<Target>,
+    level: Option<(RootPath, u8)>,
+}
+
+impl Wants {
+    fn of(closure: &Closure) -> Self {
+        Self {
+            target: closure.target,
+            level: closure.level.clone(),
+        }
+    }
+}
 
 impl Gatherer<'_> {
     /// What a file needs to start. Scripts that nobody can execute are text.
@@ -33,7 +51,7 @@ impl Gatherer<'_> {
             ProgramKind::Script
                 if who.need == Need::Incidental && (!who.scripts || meta.mode & 0o111 == 0) => {}
             _ => {
-                self.asked.insert(path.clone());
+                self.asked.insert(path.clone(), Wants::of(&closure));
                 self.take_closure(&closure, who);
             }
         }
@@ -48,6 +66,8 @@ impl Gatherer<'_> {
             keep_privileges: false,
             ..who
         };
+        self.not_preloaded
+            .extend(closure.not_preloaded.iter().cloned());
         for step in &closure.script {
             if let Some(name) = &step.missing {
                 self.missing(Problem::NoInterpreter {
@@ -56,6 +76,14 @@ impl Gatherer<'_> {
                     need: who.need,
                 });
                 continue;
+            }
+            if let Some(reason) = &step.refused {
+                self.missing(Problem::NotRunBy {
+                    script: closure.program.clone(),
+                    program: step.program.clone(),
+                    reason: reason.clone(),
+                    need: who.need,
+                });
             }
             if let Err(error) = self.want(&step.program, part) {
                 self.failed(&step.program, &error, who.need);
@@ -98,6 +126,13 @@ impl Gatherer<'_> {
                 need: who.need,
             });
         }
+        for file in &closure.cut_off {
+            self.missing(Problem::CutOff {
+                program: closure.program.clone(),
+                file: file.clone(),
+                need: who.need,
+            });
+        }
         for note in &closure.notes {
             self.notes.push(Note::Dlopen {
                 program: closure.program.clone(),
@@ -113,6 +148,61 @@ impl Gatherer<'_> {
             }
         } else {
             self.notes.push(Note::Incomplete(problem));
+        }
+    }
+
+    /// What is there as a whole and does not start: for another machine, or a better CPU.
+    pub(super) fn note_what_does_not_start(&mut self) {
+        let (runs, own) = (runs(), crate::probe::cpu::cpu().x86_level);
+        for program in &self.programs {
+            let Some(wants) = self.asked.get(program) else {
+                continue;
+            };
+            let other = wants
+                .target
+                .and_then(|target| foreign(program, target, &runs));
+            let why = match (other, &wants.level) {
+                (Some(Obstacle::OtherMachine { machine, .. }), _) => {
+                    format!("it is for {machine}, and this machine is {}", runs.machine)
+                }
+                (_, Some((path, level))) if *level > own => format!(
+                    "{path} was built for CPUs of level x86-64-v{level}, and this one has v{own}"
+                ),
+                _ => continue,
+            };
+            let program = program.clone();
+            self.notes.push(Note::WillNotStart { program, why });
+        }
+    }
+
+    /// With /etc/ld.so.preload in the jail, every program in it loads what that names.
+    pub(super) fn preload_file(&mut self) {
+        let path = RootPath::new("/etc/ld.so.preload");
+        if !self.holds(&path) {
+            return;
+        }
+        self.engine.use_preload_file();
+        let who = For {
+            reason: self.reason("path /etc/ld.so.preload"),
+            keep_privileges: false,
+            need: Need::Incidental,
+            scripts: false,
+        };
+        let programs: Vec<RootPath> = self.asked.keys().cloned().collect();
+        for program in programs {
+            let Ok(closure) = self.engine.closure(&program) else {
+                continue;
+            };
+            self.not_preloaded
+                .extend(closure.not_preloaded.iter().cloned());
+            for object in &closure.objects {
+                if !self.holds(&object.path)
+                    && let Err(error) = self.want(&object.path, who)
+                {
+                    self.failed(&object.path, &error, who.need);
+                }
+            }
+            self.asked.insert(program, Wants::of(&closure));
         }
     }
 }

@@ -84,7 +84,24 @@ pub(super) fn take(
         .users
         .iter()
         .filter(|name| accounts.user(name).is_some());
+    let before = content.users.len();
     content.users.extend(known.cloned());
+    if content.users.len() == before && !profile.users.is_empty() {
+        // Some of them may be there for another profile: then there is nothing to say.
+        let strange = |name: &&String| !content.users.contains(*name);
+        let unknown: Vec<&str> = profile
+            .users
+            .iter()
+            .filter(strange)
+            .map(String::as_str)
+            .collect();
+        if unknown.len() == profile.users.len() {
+            gatherer.notes.push(Note::NoUsers {
+                by: by.clone(),
+                names: unknown.join(", "),
+            });
+        }
+    }
     content.environment.extend(profile.environment.clone());
     if !profile.command.is_empty() {
         content.command.clone_from(&profile.command);

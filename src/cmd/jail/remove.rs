@@ -8,7 +8,7 @@ use super::{absolute, choices, directory, failure};
 use crate::cli::Globals;
 use crate::cli::jail::RemoveArgs;
 use crate::error::{Exit, Failure};
-use crate::exec::{ExecError, Files, Machine, clear_directory, lock_jail};
+use crate::exec::{ExecError, Files, Machine, clear_directory};
 use crate::model::{HostPath, MANIFEST, RootPath, parse_mountinfo};
 use crate::plan::jail::{Kept, Update, update};
 use crate::plan::{FileOp, Op, Place, Step};
@@ -21,25 +21,31 @@ pub(super) fn run(args: &RemoveArgs, globals: &Globals, ui: &Ui) -> anyhow::Resu
     let dir = directory(&args.dir);
     let jail = survey::open("remove", &dir)?;
     let what = format!("cannot remove {dir}");
-    let listed: std::collections::BTreeSet<&RootPath> =
-        jail.manifest.entries.iter().map(|one| &one.path).collect();
-    let found = survey::survey(&jail.root, &|path| listed.contains(path))?;
+    let known = jail.known();
+    let found = survey::survey(&jail.root, &|path| known.contains(path))?;
     refuse_mounts(&what, &dir, &found)?;
     refuse_users(&what, &found)?;
     let choices = choices(&dir, &jail.manifest.request.from);
     let mut update = update(
         &jail.manifest.entries,
         &BTreeMap::new(),
+        &jail.half_made(&found),
         &found.actual,
         &choices,
     );
-    // The manifest goes last, and only when nothing is left that it lists.
-    update.plan.steps.pop();
+    // The manifest goes last, and only when nothing is left that it lists; it says all that a
+    // removal which is cut short has to know.
+    let records = |step: &Step| {
+        matches!(
+            step.op,
+            Op::File(FileOp::Manifest { .. } | FileOp::Pending { .. })
+        )
+    };
+    update.plan.steps.retain(|step| !records(step));
     if globals.dry_run {
         return dry(args.all, &dir, &update, ui);
     }
-    let _lock =
-        lock_jail(jail.root.fd()).map_err(|error| Failure::new(what.clone(), error.to_string()))?;
+    let _lock = jail.lock(&what)?;
     let done = if args.all {
         clear_directory(jail.root.fd()).and_then(|()| remove_top(&dir))
     } else {
@@ -91,6 +97,7 @@ fn remove_top(dir: &HostPath) -> Result<bool, ExecError> {
 fn take_away(jail: &Jail, update: &Update) -> Result<bool, ExecError> {
     let target = sys::file::open_directory(jail.root.fd(), Path::new("."))?;
     let mut files = Files::new(InRoot::from_fd(target), &Host);
+    files.clear_unfinished()?;
     for step in &update.plan.steps {
         files.perform(step)?;
     }
@@ -109,6 +116,7 @@ fn take_away(jail: &Jail, update: &Update) -> Result<bool, ExecError> {
         files.perform(&step(FileOp::Manifest { path: manifest }))?;
         return Ok(false);
     }
+    files.forget_pending()?;
     let hidden = manifest.parent();
     files.perform(&step(FileOp::Remove { path: manifest }))?;
     files.perform(&step(FileOp::RemoveDir { path: hidden }))?;

@@ -52,6 +52,7 @@ pub(super) struct Built {
     left_out: Vec<String>,
     advice: Vec<String>,
     notes: Vec<String>,
+    dead: Vec<String>,
 }
 
 impl Built {
@@ -68,6 +69,7 @@ impl Built {
             left_out: left_out(plan, counted),
             advice: advice(content),
             notes: notes(content, verbose),
+            dead: dead(content),
         }
     }
 
@@ -80,6 +82,7 @@ impl Built {
         } else {
             block(ui, "to know", &self.advice);
         }
+        block(ui, "will not start on this machine", &self.dead);
     }
 
     /// Says it on stderr.
@@ -87,6 +90,7 @@ impl Built {
         ui.note(&self.summary);
         block(ui, "left out", &self.left_out);
         block(ui, "to know", &self.notes);
+        block(ui, "will not start on this machine", &self.dead);
         ui.note(&format!("next: newroot enter {}", shell_quote(&self.dir)));
     }
 }
@@ -171,7 +175,27 @@ fn left_out(plan: &JailPlan, counted: &Counted) -> Vec<String> {
             "device nodes: only root may make them; newroot enter mounts a /dev with them",
         ));
     }
+    // Those of every jail are in the /dev that it is entered with; another one is not.
+    for path in counted.nodes.iter().filter(|path| !is_usual(path)) {
+        out.push(format!(
+            "{path}: that /dev does not have it; newroot enter --dev host has"
+        ));
+    }
     out
+}
+
+fn is_usual(node: &RootPath) -> bool {
+    ["null", "zero", "full", "random", "urandom", "tty", "ptmx"]
+        .iter()
+        .any(|name| *node == RootPath::new("/dev").join(name))
+}
+
+fn dead(content: &Content) -> Vec<String> {
+    let of = |note: &Note| match note {
+        Note::WillNotStart { program, why } => Some(format!("{program}: {why}")),
+        _ => None,
+    };
+    content.notes.iter().filter_map(of).collect()
 }
 
 /// What a program is likely to miss.
@@ -209,6 +233,18 @@ fn notes(content: &Content, verbose: bool) -> Vec<String> {
             Note::LeftOut { path, errno } => format!("{path}: left out: {}", describe(*errno)),
             Note::Incomplete(problem) => problem.line(),
             Note::Absent { .. } => continue,
+            Note::NoUsers { by, names } => {
+                format!("{by}: there is no user {names} in the source's /etc/passwd")
+            }
+            // Said last, where it is seen.
+            Note::WillNotStart { .. } => continue,
+            Note::NotInPath { program, path } => {
+                format!("{program} is found by its whole path only: the profile's PATH is {path}")
+            }
+            Note::NotPreloaded { name } => format!(
+                "{name} is to be preloaded (LD_PRELOAD or /etc/ld.so.preload) and is not found: \
+                 every program says so when it starts, and runs without it"
+            ),
             Note::Dlopen { program, note } => {
                 if note.sonames.iter().any(|name| holds(content, name)) {
                     continue;

@@ -1,16 +1,19 @@
 //! A jail that exists: its manifest, its lock, and everything in it as it is now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
 
 use crate::error::Failure;
+use crate::exec::{StageError, lock_jail};
 use crate::model::{
-    Entry, EntryKind, HostPath, Kind, MANIFEST, Manifest, Meta, RootPath, Text, hex,
+    Entry, EntryKind, HostPath, Kind, MANIFEST, Manifest, ManifestError, Meta, PENDING, Pending,
+    RootPath, Text, hex,
 };
-use crate::plan::jail::Actual;
+use crate::plan::jail::{Actual, half_made};
 use crate::root::{self, InRoot, Tree};
 use crate::sys::{describe, errno_of};
 use crate::ui::shell_quote;
@@ -24,6 +27,10 @@ pub(super) struct Jail {
     pub(super) dir: HostPath,
     pub(super) root: InRoot,
     pub(super) manifest: Manifest,
+    /// BLAKE3 of the manifest's text.
+    pub(super) sum: String,
+    /// What a change that was cut short was to make.
+    pub(super) pending: Vec<Entry>,
 }
 
 /// What a walk through a jail found.
@@ -64,15 +71,95 @@ pub(super) fn open(verb: &str, dir: &HostPath) -> anyhow::Result<Jail> {
             format!("newroot jail build {} PROGRAM", shell_quote(dir)),
         )
     })?;
-    let manifest = Manifest::parse(&bytes).map_err(|error| {
-        Failure::new(what, format!("its manifest is damaged: {error}"))
-            .detail(dir.show_inside(&path).display().to_string())
-    })?;
+    let manifest = Manifest::parse(&bytes).map_err(|error| damaged(what, dir, &bytes, &error))?;
+    let sum = hex(blake3::hash(&bytes).as_bytes());
+    let pending = pending(&root, &sum);
     Ok(Jail {
         dir: dir.clone(),
         root,
         manifest,
+        sum,
+        pending,
     })
+}
+
+/// What is in the jail is not known any more: the way out is a new one.
+fn damaged(what: String, dir: &HostPath, bytes: &[u8], error: &ManifestError) -> Failure {
+    let path = dir.show_inside(&RootPath::new(MANIFEST));
+    let failure = match error {
+        ManifestError::Version(_) => Failure::new(what, format!("its manifest: {error}")),
+        ManifestError::Json(_) => Failure::new(what, format!("its manifest is damaged: {error}")),
+    };
+    let mut aside = dir.as_path().as_os_str().to_owned();
+    aside.push(".old");
+    failure
+        .detail(path.display().to_string())
+        .detail("nothing was changed; it can still be entered")
+        .hint(
+            "set it aside",
+            format!("mv {} {}", shell_quote(dir), shell_quote(&aside)),
+        )
+        .hint("build it again", rebuild(dir, bytes))
+}
+
+/// The command that built it, as far as the manifest still says.
+fn rebuild(dir: &HostPath, bytes: &[u8]) -> String {
+    use std::ffi::OsStr;
+    let Some(request) = Manifest::salvage_request(bytes) else {
+        return format!("newroot jail build {} PROGRAM", shell_quote(dir));
+    };
+    let mut words = vec![String::from("newroot jail build")];
+    if request.from != RootPath::root() {
+        words.push(format!("--from {}", shell_quote(request.from.as_path())));
+    }
+    let named = |option: &str, value: &String| format!("{option} {}", shell_quote(value));
+    words.extend(request.profiles.iter().map(|one| named("--profile", one)));
+    words.extend(request.users.iter().map(|one| named("--with-user", one)));
+    words.extend(
+        request
+            .keep_privileges
+            .then(|| String::from("--keep-privileges")),
+    );
+    words.push(shell_quote(dir));
+    let items = request.items.iter();
+    words.extend(items.map(|item| shell_quote(OsStr::from_bytes(&item.0))));
+    words.join(" ")
+}
+
+/// What a change of this very manifest was to make when it was cut short.
+fn pending(root: &InRoot, sum: &str) -> Vec<Entry> {
+    root::read(root, &RootPath::new(PENDING), MANIFEST_LIMIT)
+        .ok()
+        .and_then(|bytes| Pending::parse(&bytes).ok())
+        .filter(|pending| pending.manifest == sum)
+        .map(|pending| pending.entries)
+        .unwrap_or_default()
+}
+
+impl Jail {
+    /// Every path that the manifest or the record of a change names.
+    pub(super) fn known(&self) -> BTreeSet<&RootPath> {
+        let entries = self.manifest.entries.iter().chain(&self.pending);
+        entries.map(|entry| &entry.path).collect()
+    }
+
+    /// What a change that was cut short left.
+    pub(super) fn half_made(&self, found: &Survey) -> BTreeMap<RootPath, Entry> {
+        half_made(&self.pending, &self.manifest.entries, &found.actual)
+    }
+
+    /// Takes the lock of those who change a jail. What was read before it was taken must hold.
+    pub(super) fn lock(&self, what: &str) -> anyhow::Result<OwnedFd> {
+        let busy = |error: StageError| Failure::new(what, error.to_string());
+        let lock = lock_jail(self.root.fd()).map_err(busy)?;
+        let bytes = root::read(&self.root, &RootPath::new(MANIFEST), MANIFEST_LIMIT);
+        if bytes.is_ok_and(|bytes| hex(blake3::hash(&bytes).as_bytes()) == self.sum) {
+            return Ok(lock);
+        }
+        Err(Failure::new(what, "another newroot changed it just now")
+            .detail("nothing was changed here; do it again")
+            .into())
+    }
 }
 
 /// Looks at everything in the jail; sums are taken of what `wants_sum` names.

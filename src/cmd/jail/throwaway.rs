@@ -32,10 +32,15 @@ const NAME: &str = "memory";
 
 pub(super) fn run(args: &TryArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let status = args.entry.status.as_deref().filter(|_| !globals.dry_run);
-    enter::with_status(try_it(args, globals, ui), status, ui)
+    enter::with_status(status, ui, |status| try_it(args, globals, status, ui))
 }
 
-fn try_it(args: &TryArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+fn try_it(
+    args: &TryArgs,
+    globals: &Globals,
+    status: Option<&enter::Status>,
+    ui: &Ui,
+) -> anyhow::Result<Exit> {
     if args.items.is_empty() && args.content.profile.is_empty() {
         return Err(nothing_named().into());
     }
@@ -71,7 +76,7 @@ fn try_it(args: &TryArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
         &command,
         ui,
     ) {
-        Ok(ready) => enter::visit(ready, live, args.entry.status.as_deref(), ui),
+        Ok(ready) => enter::visit(ready, live, status, ui),
         Err(error) => {
             live.finish()?;
             Err(error)

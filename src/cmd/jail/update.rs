@@ -1,7 +1,7 @@
 //! `jail update` and `jail add`: bring an existing jail to what its (extended) request says now,
 //! file by file, never the directory under a running program.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::content::{Content, name_owners, open_from};
 use super::report::{Built, Counted, block};
@@ -9,13 +9,13 @@ use super::survey::{self, Jail};
 use super::{absolute, choices, directory, failure};
 use crate::cli::Globals;
 use crate::cli::jail::UpdateArgs;
-use crate::error::{Exit, Failure};
-use crate::exec::{Files, UndoStack, apply, lock_jail};
+use crate::error::Exit;
+use crate::exec::{Events, Files, UndoStack, apply};
 use crate::model::{EntryKind, HostPath, Request, RootPath, hex};
 use crate::plan::jail::{Kept, Update, Wanted, update};
 use crate::root::{InRoot, Tree, sum_of};
 use crate::sys::{self, signal::Held};
-use crate::ui::Ui;
+use crate::ui::{Ui, shell_quote};
 
 pub(super) fn run(args: &UpdateArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let dir = directory(&args.dir);
@@ -38,10 +38,7 @@ pub(super) fn bring(
     let _lock = if globals.dry_run {
         None
     } else {
-        Some(
-            lock_jail(jail.root.fd())
-                .map_err(|error| Failure::new(what.clone(), error.to_string()))?,
-        )
+        Some(jail.lock(&what)?)
     };
     let from = HostPath::new(request.from.as_path());
     let tree = open_from(&from)?;
@@ -49,18 +46,14 @@ pub(super) fn bring(
     let choices = choices(&dir, &request.from);
     let mut wanted = content.wanted(&choices);
     name_owners(tree.as_ref(), wanted.values_mut().map(|one| &mut one.entry));
-    let listed: BTreeSet<RootPath> = jail
-        .manifest
-        .entries
-        .iter()
-        .map(|entry| entry.path.clone())
-        .chain(wanted.keys().cloned())
-        .collect();
-    let found = survey::survey(&jail.root, &|path| listed.contains(path))?;
+    let known = jail.known();
+    let sums = |path: &RootPath| known.contains(path) || wanted.contains_key(path);
+    let found = survey::survey(&jail.root, &sums)?;
+    let half = jail.half_made(&found);
     wanted.retain(|path, _| !found.is_covered(path));
     take_sums(&mut wanted, &found.actual, tree.as_ref());
     let old = found.visible(&jail.manifest.entries);
-    let update = update(&old, &wanted, &found.actual, &choices);
+    let update = update(&old, &wanted, &half, &found.actual, &choices);
     if globals.dry_run {
         let lines: String = update
             .plan
@@ -72,21 +65,13 @@ pub(super) fn bring(
         report_kept(&update, ui);
         return Ok(Exit::Success);
     }
-    let counted = perform(
-        &jail.root,
-        request,
-        &content,
-        &update,
-        tree.as_ref(),
-        sync,
-        ui,
-    )
-    .map_err(|error| {
-        failure::step(what, &dir, error)
-            .detail("what was replaced before that stays; doing it again goes on from there")
-    })?;
+    let counted =
+        perform(&jail, request, &content, &update, tree.as_ref(), sync, ui).map_err(|error| {
+            failure::step(what, &dir, error)
+                .detail("what was replaced before that stays; doing it again goes on from there")
+        })?;
     report(&dir, &content, &update, &counted, ui);
-    Ok(Exit::Success)
+    Ok(in_the_way(&dir, &update, ui))
 }
 
 /// The sums of what may be there already; the rest is summed while it is copied.
@@ -109,7 +94,7 @@ fn take_sums(
 }
 
 fn perform(
-    root: &InRoot,
+    jail: &Jail,
     request: &Request,
     content: &Content,
     update: &Update,
@@ -117,13 +102,14 @@ fn perform(
     sync: bool,
     ui: &Ui,
 ) -> Result<Counted, crate::exec::ExecError> {
-    let target = sys::file::open_directory(root.fd(), std::path::Path::new("."))?;
+    let target = sys::file::open_directory(jail.root.fd(), std::path::Path::new("."))?;
     let mut files = Files::new(InRoot::from_fd(target), tree);
     files.clear_unfinished()?;
     files.held = Some(Held::new(&super::build::ENDING)?);
     let mut manifest = content.manifest(request);
     manifest.entries.clone_from(&update.plan.entries);
     files.manifest = Some(manifest);
+    files.began_from.clone_from(&jail.sum);
     let steps = &update.plan.steps;
     let bytes = steps.iter().map(|step| step.op.bytes()).sum();
     let mut progress = ui.progress(steps.len() as u64, bytes);
@@ -134,16 +120,7 @@ fn perform(
         held.release()?;
     }
     if let Err(error) = done {
-        // What cannot be taken back is no worse than what was not done: the manifest is the old
-        // one, and the next update looks at everything again.
-        for left in undo
-            .finish(&mut files, &mut progress)
-            .err()
-            .into_iter()
-            .flatten()
-        {
-            ui.warn(&format!("cannot take back: {}: {}", left.step, left.error));
-        }
+        take_back(undo, update, &mut files, &mut progress, ui);
         return Err(error);
     }
     undo.keep();
@@ -153,11 +130,32 @@ fn perform(
     Ok(Counted::of(&files.outcomes))
 }
 
+/// Takes new files away again. The record stays while something is not as the manifest says: the
+/// next change goes by it.
+fn take_back(
+    undo: UndoStack,
+    update: &Update,
+    files: &mut Files<'_>,
+    progress: &mut dyn Events,
+    ui: &Ui,
+) {
+    let left = undo.finish(files, progress).err().unwrap_or_default();
+    for left in &left {
+        ui.warn(&format!("cannot take back: {}: {}", left.step, left.error));
+    }
+    let lasting = [&update.changed, &update.removed, &update.finished];
+    if left.is_empty() && lasting.into_iter().all(Vec::is_empty) {
+        // It does no harm where it cannot be removed.
+        files.forget_pending().ok();
+    }
+}
+
 fn report(dir: &HostPath, content: &Content, update: &Update, counted: &Counted, ui: &Ui) {
     let changes = [
         ("new", &update.created),
         ("replaced", &update.changed),
         ("put back", &update.restored),
+        ("finished, what an earlier run left", &update.finished),
         ("removed", &update.removed),
     ];
     if changes.iter().all(|(_, paths)| paths.is_empty()) && update.kept.is_empty() {
@@ -170,6 +168,24 @@ fn report(dir: &HostPath, content: &Content, update: &Update, counted: &Counted,
     }
     report_kept(update, ui);
     Built::new(dir, content, &update.plan, counted, ui.verbose()).show(ui);
+}
+
+/// What stands where something of the jail should: until it is gone, the jail is not what was
+/// asked for.
+fn in_the_way(dir: &HostPath, update: &Update, ui: &Ui) -> Exit {
+    let mut obstacles = update.kept.iter().filter(|(_, why)| *why == Kept::InTheWay);
+    let Some((path, _)) = obstacles.next() else {
+        return Exit::Success;
+    };
+    let place = absolute(dir).show_inside(path);
+    let mut aside = place.clone().into_os_string();
+    aside.push(".old");
+    ui.note(&format!(
+        "hint: set it aside, then do this again: mv {} {}",
+        shell_quote(&place),
+        shell_quote(&aside)
+    ));
+    Exit::Findings
 }
 
 fn report_kept(update: &Update, ui: &Ui) {

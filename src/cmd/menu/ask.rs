@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::cmd::target;
+use crate::cmd::{alone, target};
 use crate::probe::scan::{self, Found, Options};
 use crate::ui::menu::{Entry, Menu, Picked};
 use crate::ui::scan::place;
@@ -133,8 +133,10 @@ fn split(text: &str) -> Vec<OsString> {
 /// A system of this machine, from a list.
 fn one_target(ui: &Ui) -> anyhow::Result<Option<OsString>> {
     ui.note("Looking for installed systems (nothing is written) ...");
+    let looking = alone::wait(ui);
     let scan = scan::scan(&Options::default()).map_err(|error| target::scan_failure(&error))?;
     let found = scan.finish().map_err(|left| target::left_open(&left))?;
+    drop(looking);
     let entries = entries(&found);
     if entries.is_empty() {
         ui.note("No installed system was found. What was left out, and why: newroot scan");

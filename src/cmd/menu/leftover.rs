@@ -10,7 +10,7 @@ const SHOWN: usize = 4;
 /// A line for each thing, and how to undo it; empty when nothing is left. A place that cannot be
 /// read is a warning: the menu comes all the same.
 pub(super) fn lines(ui: &Ui) -> Vec<String> {
-    let entries = enter::place().and_then(|place| sessions::all(&place, ui));
+    let entries = enter::known_place().and_then(|place| sessions::all(place.as_ref(), ui));
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {

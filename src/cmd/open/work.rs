@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use super::gather::{self, Look, Partitions};
 use super::keys::{Asking, Ring};
+use super::mounting::Ready;
 use super::refusal::{self, Asked};
-use super::{Access, Choices, Closed, MountState, OpenMount, Opened, Visible};
+use super::{Access, Choices, Opened, Visible};
+use crate::cmd::alone;
 use crate::cmd::enter::{Shown, place};
 use crate::error::Failure;
 use crate::exec::storage::{Parts, Storage, settle};
 use crate::exec::{ExecError, UndoStack, apply};
 use crate::model::{HostPath, RootPath};
-use crate::plan::open::{self as plan, Facts, Left, Mounts, Next, Refusal, Tried, Why};
-use crate::plan::storage::What;
+use crate::plan::open::{self as plan, Facts, Next, Refusal, Tried};
 use crate::plan::{Op, Place, Step, StorageOp};
 use crate::probe::fstab::Spec;
-use crate::probe::inventory::{Inventory, Usage};
-use crate::probe::system::System;
+use crate::probe::inventory::Usage;
+use crate::probe::loops;
 use crate::probe::target::{Choice, Name};
-use crate::probe::{kernel_log, loops};
-use crate::root::{self, Host, InRoot, Tree};
+use crate::root::{self, Host};
 use crate::session::Live;
 use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::Ui;
@@ -31,38 +31,25 @@ use crate::ui::Ui;
 const MOMENT: Duration = Duration::from_millis(500);
 const MOST_MOMENTS: u32 = 10;
 
-/// How hiberfil.sys begins while it holds a system's memory.
-const HIBERNATED: &[u8] = b"hibr";
-
 /// More steps than any stack of devices takes: a look that never changes must end.
 const MOST_ROUNDS: usize = 64;
 
 /// A target being opened, or open.
 #[derive(Debug)]
 pub(super) struct Work {
-    typed: String,
-    name: Option<Name>,
-    choices: Choices,
-    visible: Visible,
-    ring: Ring,
-    parts: Parts,
-    undo: UndoStack,
-    tried: Tried,
-    partitions: Partitions,
-    warnings: Vec<String>,
-    root: HostPath,
+    pub(super) typed: String,
+    pub(super) name: Option<Name>,
+    pub(super) choices: Choices,
+    pub(super) visible: Visible,
+    pub(super) ring: Ring,
+    pub(super) parts: Parts,
+    pub(super) undo: UndoStack,
+    pub(super) tried: Tried,
+    pub(super) partitions: Partitions,
+    pub(super) warnings: Vec<String>,
+    pub(super) root: HostPath,
     /// UUIDs of NTFS volumes on which Windows is hibernated.
-    windows: Vec<String>,
-}
-
-/// What became of going read-write.
-pub(super) enum Reopened {
-    /// It is.
-    Open(Box<Opened>),
-    /// It is open read-only again.
-    Still(Box<Opened>, anyhow::Error),
-    /// It could not even be opened again.
-    Closed(anyhow::Error),
+    pub(super) windows: Vec<String>,
 }
 
 impl Work {
@@ -116,7 +103,7 @@ impl Work {
         }
     }
 
-    fn opened(self, access: Access, ready: Ready) -> Opened {
+    pub(super) fn opened(self, access: Access, ready: Ready) -> Opened {
         let name = ready.system.facts.hostname.clone();
         let write = access == Access::ReadWrite;
         Opened {
@@ -137,7 +124,7 @@ impl Work {
     }
 
     /// Until everything is mounted.
-    fn go(&mut self, access: Access, live: &mut Live, ui: &Ui) -> anyhow::Result<Ready> {
+    pub(super) fn go(&mut self, access: Access, live: &mut Live, ui: &Ui) -> anyhow::Result<Ready> {
         if let Some(Name::Image(path)) = &self.name {
             gather::refuse_used_image(path)?;
         }
@@ -156,6 +143,8 @@ impl Work {
     ) -> anyhow::Result<Ready> {
         let mut patience = MOST_MOMENTS;
         for _ in 0..MOST_ROUNDS {
+            // Until this round is over: what was found must still be so when it is mounted.
+            let looking = alone::wait_unless(ui, || stop_on(signals))?;
             stop_on(signals)?;
             let mut look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
             gather::partitions(&look.found.inventory, &mut self.partitions);
@@ -165,6 +154,8 @@ impl Work {
             self.choose_root(&look, live)?;
             match self.next(&look, access) {
                 Next::Do { steps, required } => {
+                    // A passphrase may take its time.
+                    drop(looking);
                     for op in steps {
                         stop_on(signals)?;
                         self.layer(op, required, &look, live, ui)?;
@@ -173,6 +164,7 @@ impl Work {
                 }
                 Next::Mount(mounts) => return self.mount_all(mounts, &look, live, ui, signals),
                 Next::Refuse(refusal) if self.may_pass(&refusal, &mut patience) => {
+                    drop(looking);
                     std::thread::sleep(MOMENT);
                 }
                 Next::Refuse(refusal) => return Err(self.refused(&refusal, &look).into()),
@@ -185,7 +177,7 @@ impl Work {
     /// systemd activates LVM beside udev, some time after a volume was opened: while it is at
     /// work, what is inside is neither here nor there.
     fn may_pass(&self, refusal: &Refusal, patience: &mut u32) -> bool {
-        let passing = matches!(refusal, Refusal::Nothing | Refusal::InUse(_, None));
+        let passing = matches!(refusal, Refusal::Nothing | Refusal::InUse(..));
         let waits = passing && !self.tried.unlocked.is_empty() && *patience > 0;
         *patience -= u32::from(waits);
         waits
@@ -299,8 +291,24 @@ impl Work {
         }
     }
 
-    fn apply(&mut self, op: StorageOp, live: &mut Live, ui: &Ui) -> Result<(), ExecError> {
+    pub(super) fn apply(
+        &mut self,
+        op: StorageOp,
+        live: &mut Live,
+        ui: &Ui,
+    ) -> Result<(), ExecError> {
         let step = self.step(op);
+        self.with_storage(live, ui, |storage, undo| {
+            apply(&[step], storage, undo, &mut Shown(ui))
+        })
+    }
+
+    pub(super) fn with_storage<T>(
+        &mut self,
+        live: &mut Live,
+        ui: &Ui,
+        deed: impl FnOnce(&mut Storage<'_>, &mut UndoStack) -> T,
+    ) -> T {
         let mut asking = Asking {
             ring: &mut self.ring,
             ui,
@@ -310,10 +318,10 @@ impl Work {
             live,
             keys: &mut asking,
         };
-        apply(&[step], &mut storage, &mut self.undo, &mut Shown(ui))
+        deed(&mut storage, &mut self.undo)
     }
 
-    fn step(&self, op: StorageOp) -> Step {
+    pub(super) fn step(&self, op: StorageOp) -> Step {
         Step {
             place: match self.visible {
                 Visible::Host(_) => Place::Host,
@@ -324,139 +332,7 @@ impl Work {
         }
     }
 
-    fn mount_all(
-        &mut self,
-        mounts: Mounts,
-        look: &Look,
-        live: &mut Live,
-        ui: &Ui,
-        signals: &Held,
-    ) -> anyhow::Result<Ready> {
-        let Some(system) = look.system() else {
-            return Err(self.refused(&Refusal::Nothing, look).into());
-        };
-        live.set_target(self.names(look, system), self.root.as_path())?;
-        self.warnings.extend(mounts.warnings);
-        let in_place = mounts.adopted.is_some() && matches!(self.visible, Visible::Host(_));
-        if in_place {
-            self.parts.adopt(InRoot::open(&self.root)?);
-        } else {
-            self.prepare_root(live, ui)?;
-        }
-        let mut shown: Vec<OpenMount> = mounts.left.into_iter().map(left).collect();
-        let mut writable = !in_place || !is_read_only(&self.root);
-        for mount in mounts.list {
-            stop_on(signals)?;
-            let point = mount.mount.point();
-            let read_only = mount.mount.flags.read_only;
-            let is_root = point == RootPath::root();
-            let op = StorageOp::Mount(mount.mount.clone());
-            let state = match self.apply(op.clone(), live, ui) {
-                Ok(()) => {
-                    writable &= !is_root || !is_read_only(&self.root);
-                    self.look_for_windows(&mount, look);
-                    MountState::Mounted { read_only }
-                }
-                Err(error @ ExecError::Interrupted(_)) => return Err(error.into()),
-                Err(error) if is_root => return Err(self.failed(&op, error).into()),
-                Err(ExecError::NoMountPoint { .. }) if mount.mount.only_empty => {
-                    MountState::Skipped("no empty directory is there for it".to_string())
-                }
-                Err(error) => {
-                    let why = why_not(&error, &mount.fs_type);
-                    self.warnings.push(format!("{}: {why}", mount.mount.shown));
-                    MountState::Missing(why)
-                }
-            };
-            if !matches!(mount.mount.what, What::Deployment(_)) {
-                shown.push(OpenMount {
-                    point: self.parts.point_of(&mount.mount).unwrap_or(point),
-                    device: mount.mount.shown,
-                    fs_type: mount.fs_type,
-                    state,
-                });
-            }
-        }
-        shown.sort_by_key(|mount| mount.point.as_path().components().count());
-        self.warnings.append(&mut self.parts.notes);
-        self.look_at_disk(look, system)?;
-        Ok(Ready {
-            system: system.clone(),
-            inventory: look.found.inventory.clone(),
-            mounts: shown,
-            adopted: mounts.adopted.is_some(),
-            writable,
-        })
-    }
-
-    /// The directory that is mounted on.
-    fn prepare_root(&mut self, live: &mut Live, ui: &Ui) -> anyhow::Result<()> {
-        match std::fs::symlink_metadata(self.root.as_path()) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let op = StorageOp::MakeRoot(self.root.clone());
-                self.apply(op.clone(), live, ui)
-                    .map_err(|error| self.failed(&op, error).into())
-            }
-        }
-    }
-
-    /// Windows that shut down fast is hibernated, and its volume not marked as dirty.
-    fn look_for_windows(&mut self, mount: &plan::Mount, look: &Look) {
-        let Some(index) = mount.volume.filter(|_| mount.fs_type == "ntfs") else {
-            return;
-        };
-        let file = mount.mount.point().join("hiberfil.sys");
-        let root = self.parts.root();
-        let mut begins = [0; HIBERNATED.len()];
-        let read = root.and_then(|tree| tree.open(&file).ok()?.read_at(&mut begins, 0).ok());
-        if read.is_some() && begins.eq_ignore_ascii_case(HIBERNATED) {
-            let uuid = &look.found.inventory.volumes[index].superblock.uuid;
-            self.windows.push(uuid.clone());
-        }
-    }
-
-    /// Errors that the kernel saw on the target's disks, before now or while this was mounted.
-    fn look_at_disk(&mut self, look: &Look, system: &System) -> Result<(), Failure> {
-        let Some(index) = system.volume() else {
-            return Ok(());
-        };
-        let disks = &look.found.inventory.volumes[index].disks;
-        let lines = kernel_log::disk_errors(disks);
-        if lines.is_empty() {
-            return Ok(());
-        }
-        if !self.choices.failing_disk {
-            return Err(refusal::failing_disk(&self.typed, disks, &lines));
-        }
-        let line = format!("the kernel reports errors of {}", disks.join(", "));
-        self.warnings.push(line);
-        Ok(())
-    }
-
-    /// What people may call it later, for `umount`.
-    fn names(&self, look: &Look, system: &System) -> Vec<String> {
-        let mut names = vec![system.id.clone()];
-        names.extend(system.facts.hostname.clone());
-        if let Some(index) = system.volume() {
-            let volume = &look.found.inventory.volumes[index];
-            // The number of a loop device is somebody else's tomorrow.
-            if volume.part.is_none() && self.tried.attached.is_empty() {
-                names.push(volume.path.display().to_string());
-            }
-            names.push(format!("UUID={}", volume.superblock.uuid));
-            if !volume.superblock.label.is_empty() {
-                names.push(format!("LABEL={}", volume.superblock.label));
-            }
-        }
-        if let Some(Name::Image(path) | Name::Device(path)) = &self.name {
-            names.push(path.display().to_string());
-        }
-        names.push(self.typed.clone());
-        names
-    }
-
-    fn refused(&self, refusal: &Refusal, look: &Look) -> Failure {
+    pub(super) fn refused(&self, refusal: &Refusal, look: &Look) -> Failure {
         let asked = Asked {
             typed: &self.typed,
             is_image: matches!(self.name, Some(Name::Image(_))),
@@ -464,7 +340,7 @@ impl Work {
         refusal::failure(refusal, &look.found, asked)
     }
 
-    fn failed(&self, op: &StorageOp, error: ExecError) -> Failure {
+    pub(super) fn failed(&self, op: &StorageOp, error: ExecError) -> Failure {
         let text = error.to_string();
         let failure = Failure::new(format!("cannot open {}", self.typed), text.clone())
             .detail(format!("it failed at: {}", self.step(op.clone())));
@@ -486,101 +362,15 @@ impl Work {
         self.choices.read_only
     }
 
-    /// Closes everything and opens it again read-write; read-only when that cannot be.
-    pub(super) fn reopen(mut self, live: &mut Live, ui: &Ui) -> Reopened {
-        let mut again =
-            match Self::new(None, self.name.clone(), &self.choices, self.visible.clone()) {
-                Ok(again) => again,
-                Err(error) => return Reopened::Closed(error),
-            };
-        again.typed.clone_from(&self.typed);
-        again.ring = std::mem::take(&mut self.ring);
-        again.windows = std::mem::take(&mut self.windows);
-        let closed = self.close(live, ui);
-        if closed.incomplete {
-            let what = format!("cannot close {} to open it read-write", again.typed);
-            let failure = Failure::new(what, "somebody uses it");
-            let failure = closed.holders.iter().fold(failure, |failure, holder| {
-                failure.detail(crate::cmd::enter::describe(holder))
-            });
-            return Reopened::Closed(failure.into());
-        }
-        match again.go(Access::ReadWrite, live, ui) {
-            Ok(ready) => Reopened::Open(Box::new(again.opened(Access::ReadWrite, ready))),
-            Err(why) => {
-                let _told = again.take_back(live, ui);
-                match again.go(Access::ReadOnly, live, ui) {
-                    Ok(ready) => {
-                        let opened = again.opened(Access::ReadOnly, ready);
-                        Reopened::Still(Box::new(opened), why)
-                    }
-                    Err(_) => {
-                        let _told = again.take_back(live, ui);
-                        Reopened::Closed(why)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes everything back and begins anew.
-    fn take_back(&mut self, live: &mut Live, ui: &Ui) -> Closed {
-        let undo = std::mem::take(&mut self.undo);
-        let count = undo.len();
-        let mounts = self.parts.count_mounts();
-        let mut asking = Asking {
-            ring: &mut self.ring,
-            ui,
-        };
-        let mut storage = Storage {
-            parts: &mut self.parts,
-            live,
-            keys: &mut asking,
-        };
-        let done = undo.finish(&mut storage, &mut Shown(ui));
-        let mut closed = Closed {
-            lines: Vec::new(),
-            holders: std::mem::take(&mut self.parts.holders),
-            incomplete: false,
-        };
-        let freed = std::mem::take(&mut self.parts.freed);
-        match done {
-            Ok(()) if count > 0 => closed.lines.push(closing(mounts, &freed)),
-            Ok(()) => {}
-            Err(failures) => {
-                for failure in &failures {
-                    closed.lines.push(failure.error.to_string());
-                    ui.warn(&failure.error.to_string());
-                }
-                closed.incomplete = true;
-            }
-        }
-        self.parts = Parts::default();
-        self.tried = Tried::default();
-        closed
-    }
-
-    pub(super) fn close(mut self, live: &mut Live, ui: &Ui) -> Closed {
-        let signals = Held::new(&[INT, TERM, HUP]);
-        let closed = self.take_back(live, ui);
-        if let Ok(signals) = signals {
-            signals.release().ok();
-        }
-        closed
-    }
-
-    pub(super) fn keep(self) {
-        self.undo.keep();
-    }
-
     /// What would be done, as shell commands; it ends where a step has to be done before more can
     /// be known.
-    pub(super) fn preview(mut self, access: Access) -> anyhow::Result<String> {
+    pub(super) fn preview(mut self, access: Access, ui: &Ui) -> anyhow::Result<String> {
         let mut text = String::new();
         let Visible::Host(root) = self.visible.clone() else {
             return Ok(text);
         };
         self.root = root;
+        let _alone = alone::wait(ui);
         let look = gather::look(self.name.as_ref(), &self.parts, &self.partitions)?;
         for _ in 0..MOST_ROUNDS {
             match self.next(&look, access) {
@@ -621,27 +411,6 @@ impl Work {
     }
 }
 
-/// What the last look and the mounts gave.
-struct Ready {
-    system: System,
-    inventory: Inventory,
-    mounts: Vec<OpenMount>,
-    adopted: bool,
-    writable: bool,
-}
-
-fn left(left: Left) -> OpenMount {
-    OpenMount {
-        point: left.point,
-        device: left.device,
-        fs_type: left.fs_type,
-        state: match left.why {
-            Why::Missing(why) => MountState::Missing(why),
-            Why::Skipped(why) => MountState::Skipped(why),
-        },
-    }
-}
-
 fn mounted_by_user(look: &Look) -> Option<PathBuf> {
     let volume = &look.found.inventory.volumes[look.system()?.volume()?];
     match &volume.usage {
@@ -650,26 +419,7 @@ fn mounted_by_user(look: &Look) -> Option<PathBuf> {
     }
 }
 
-fn is_read_only(path: &HostPath) -> bool {
-    use rustix::fs::StatVfsMountFlags;
-    rustix::fs::statvfs(path.as_path())
-        .is_ok_and(|at| at.f_flag.contains(StatVfsMountFlags::RDONLY))
-}
-
-/// "3 mounts gone, sda2, sda4 are free (checked)"
-fn closing(mounts: usize, freed: &[String]) -> String {
-    let gone = match mounts {
-        1 => "1 mount gone".to_string(),
-        count => format!("{count} mounts gone"),
-    };
-    match freed {
-        [] => gone,
-        [one] => format!("{gone}, {one} is free (checked)"),
-        all => format!("{gone}, {} are free (checked)", all.join(", ")),
-    }
-}
-
-fn stop_on(signals: &Held) -> Result<(), ExecError> {
+pub(super) fn stop_on(signals: &Held) -> Result<(), ExecError> {
     match signals.next() {
         Some(signal) => Err(ExecError::Interrupted(signal)),
         None => Ok(()),
@@ -699,16 +449,4 @@ fn real(path: &std::path::Path) -> anyhow::Result<PathBuf> {
     // A file that cannot be read is told here, not by a loop device.
     loops::open(real.as_path())?;
     Ok(real.as_path().to_path_buf())
-}
-
-/// fsopen(2) of a type without a driver says ENODEV, and names no driver.
-fn why_not(error: &ExecError, fs_type: &str) -> String {
-    match error {
-        ExecError::Sys(error)
-            if error.call == "fsopen" && error.errno == rustix::io::Errno::NODEV =>
-        {
-            format!("this kernel has no {fs_type} driver (if it is a module: modprobe {fs_type})")
-        }
-        _ => error.to_string(),
-    }
 }

@@ -42,7 +42,8 @@ pub(super) fn run(session: &mut Session<'_>) -> anyhow::Result<End> {
                 let _status = session.ui.failure(&error);
             }
         }
-        if *deed != Deed::Report && session.writable {
+        if *deed != Deed::Report {
+            session.read_again();
             looked = session.look();
         }
         session.ui.note("");

@@ -81,7 +81,7 @@ fn opening(args: &RescueArgs, ui: &Ui) -> anyhow::Result<Exit> {
     };
     let choices = Choices::new(&args.open);
     let root = HostPath::new(SHOWN);
-    let mut text = Opened::preview(args.target.as_deref(), &choices, access, &root)?;
+    let mut text = Opened::preview(args.target.as_deref(), &choices, access, &root, ui)?;
     text.push_str(&format!(
         "# then {SHOWN} is entered; newroot -n rescue {SHOWN} -- COMMAND shows how, when it is mounted\n"
     ));

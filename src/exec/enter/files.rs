@@ -59,6 +59,7 @@ pub(super) fn perform(op: &FileOp, tree: &InRoot, ours: &[u64]) -> SysResult<()>
         | FileOp::Finish { .. }
         | FileOp::Replace { .. }
         | FileOp::Manifest { .. }
+        | FileOp::Pending { .. }
         | FileOp::Remove { .. }
         | FileOp::RemoveDir { .. } => Err(SysError::new(
             "enter",

@@ -26,6 +26,8 @@ pub(super) struct Inherited<'a> {
     pub(super) wire: Wire,
     /// The controlling terminal, where there is one.
     pub(super) terminal: Option<&'a OwnedFd>,
+    /// It is the program's own, of which nobody has made it the controlling one yet.
+    pub(super) own_terminal: bool,
     /// Whether the program gets it.
     pub(super) foreground: bool,
     /// The signals as they were before the supervisor held them back.
@@ -153,6 +155,10 @@ fn start(
 ) -> u8 {
     if was_told_to_end(&inherited.wire) {
         return 125;
+    }
+    let terminal = inherited.terminal.filter(|_| inherited.own_terminal);
+    if let Some(Err(error)) = terminal.map(sys::pty::take) {
+        return fail(&inherited.wire, step, &error);
     }
     match fork_program(program, inherited, umask) {
         Ok(Ok(born)) => {

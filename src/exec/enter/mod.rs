@@ -10,6 +10,9 @@
 //! wire at its end), and the kernel kills everything in I's PID namespace; the mounts go with the
 //! namespace. So a SIGKILL of newroot leaves nothing.
 //!
+//! A command of a rescue has a terminal of its own, which S joins to the user's (`exec::relay`), and
+//! so has whatever is entered in a nested PID namespace: I is the leader of its session then.
+//!
 //! In a rescue I stays in the host's root ([`InitRoot::Host`]): the program gets a third mount
 //! namespace, mounts and pivots there by itself. `/proc/1/root` is then not its `/`, which is
 //! what ischroot(1) and systemd-detect-virt(1) look at, and /proc is still the truth.

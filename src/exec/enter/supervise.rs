@@ -1,16 +1,17 @@
 //! S: makes the namespaces' init, passes signals on, minds the terminal, and looks at the end
 //! whether everything is gone.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::message::{Order, Report, hear, tell};
 use super::{Confirmed, EnterError, Entry, InitRoot, Namespaces, Outcome, Target, Wish, init};
+use crate::exec::relay::Relay;
 use crate::exec::terminal::Terminal;
 use crate::exec::{Events, Traces, find_holders};
 use crate::model::Ended;
 use crate::plan::{Command, Place, Step};
-use crate::session::{Item, Live, Process};
+use crate::session::{Item, Live, Output, Process};
 use crate::sys::process::Side;
 use crate::sys::signal::{
     CONT, HUP, Held, INT, KILL, QUIT, TERM, TSTP, TTIN, TTOU, USR1, USR2, WINCH,
@@ -42,8 +43,10 @@ pub fn run(
         events.done(step);
     }
     let init = entry.init;
+    let survives = init == InitRoot::Host && !entry.ends_on_hangup;
     let mut watch = Watch::start(
         entry.ends_on_hangup,
+        survives.then(|| live.output()),
         steps,
         sys::process::fork_init,
         |inherited| init::live(entry, inherited),
@@ -96,6 +99,7 @@ pub fn join(
 ) -> Result<Outcome, EnterError> {
     let mut watch = Watch::start(
         ends_on_hangup,
+        None,
         Vec::new(),
         sys::process::fork,
         |inherited| init::visit(&target, &command, inherited),
@@ -109,12 +113,25 @@ pub fn join(
     })
 }
 
+/// A terminal of the program's own, where it needs one. Where none can be had, the user's has to do.
+fn join_terminals(terminal: &Terminal, output: Option<Output>) -> Option<(Relay, OwnedFd)> {
+    if !terminal.needs_relay(output.is_some()) {
+        return None;
+    }
+    Relay::new(output).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the program has no terminal of its own");
+        None
+    })
+}
+
 /// What the supervisor keeps an eye on.
 struct Watch {
     init: i32,
     wire: Wire,
     signals: Held,
     terminal: Terminal,
+    /// Where the program has a terminal of its own.
+    relay: Option<Relay>,
     steps: Vec<Step>,
     hangup_counts: bool,
     traces: Traces,
@@ -128,6 +145,7 @@ impl Watch {
     /// Makes the process that will start the program, and begins to watch it.
     fn start(
         ends_on_hangup: bool,
+        output: Option<Output>,
         steps: Vec<Step>,
         fork: impl FnOnce() -> SysResult<Side>,
         life: impl FnOnce(&init::Inherited<'_>) -> u8,
@@ -137,32 +155,41 @@ impl Watch {
             TERM, INT, HUP, QUIT, USR1, USR2, WINCH, TSTP, CONT, TTIN, TTOU,
         ])?;
         let mut terminal = Terminal::open();
-        let foreground = terminal.lend();
+        let relay = join_terminals(&terminal, output);
+        let (mut relay, own) = relay.map_or((None, None), |(relay, own)| (Some(relay), Some(own)));
+        let foreground = own.is_some() || terminal.lend();
         let (ours, theirs) = Wire::pair()?;
         match fork()? {
             Side::Child => {
-                drop(ours);
+                drop((ours, relay));
                 let inherited = init::Inherited {
                     wire: theirs,
-                    terminal: terminal.device(),
+                    terminal: own.as_ref().or_else(|| terminal.device()),
+                    own_terminal: own.is_some(),
                     foreground,
                     signals: &signals,
                 };
                 sys::process::exit_now(life(&inherited))
             }
-            Side::Parent(init) => Ok(Self {
-                init,
-                wire: ours,
-                signals,
-                terminal,
-                steps,
-                hangup_counts,
-                traces: Traces::default(),
-                wish: None,
-                told: None,
-                deadline: None,
-                started: false,
-            }),
+            Side::Parent(init) => {
+                if let Some(relay) = &mut relay {
+                    relay.take();
+                }
+                Ok(Self {
+                    init,
+                    wire: ours,
+                    signals,
+                    terminal,
+                    relay,
+                    steps,
+                    hangup_counts,
+                    traces: Traces::default(),
+                    wish: None,
+                    told: None,
+                    deadline: None,
+                    started: false,
+                })
+            }
         }
     }
 
@@ -179,6 +206,9 @@ impl Watch {
             sys::signal::send(self.init, KILL).ok();
         }
         let gone = sys::process::wait_for(self.init);
+        if let Some(relay) = self.relay.take() {
+            relay.finish();
+        }
         self.terminal.take_back();
         match (result?, self.told) {
             (Some(ended), told) => Ok((ended, told)),
@@ -208,7 +238,19 @@ impl Watch {
             let left = self
                 .deadline
                 .map(|at| at.saturating_duration_since(Instant::now()));
-            let [signal, report] = wait_readable([self.signals.fd().as_fd(), self.wire.fd()], left);
+            let signals = self.signals.fd();
+            let others = [signals.as_fd(), self.wire.fd()];
+            let ([signal, report], gone) = match &mut self.relay {
+                Some(relay) => relay.wait(others, left),
+                None => (wait_readable(others, left), None),
+            };
+            if let Some(path) = gone {
+                let shown = path.display();
+                events.noted(&format!("the terminal went away; the output is in {shown}"));
+                if let Some(live) = live.as_deref_mut() {
+                    live.set_output(path)?;
+                }
+            }
             if signal {
                 while let Some(number) = self.signals.next() {
                     self.pass_on(number);
@@ -258,6 +300,14 @@ impl Watch {
 
     /// The program was stopped: so is the job that newroot is, as far as the caller's shell sees.
     fn stopped(&mut self, signal: i32) {
+        if let Some(relay) = &mut self.relay {
+            if relay.can_stop() {
+                relay.give_back();
+                Terminal::stop_job(TSTP);
+                relay.take();
+            }
+            return self.go_on(true);
+        }
         let asked = [TTIN, TTOU].contains(&signal);
         if asked && self.terminal.lend_again(signal) {
             return self.go_on(true);
@@ -282,6 +332,7 @@ impl Watch {
             TERM | INT => self.end(signal),
             HUP if self.hangup_counts => self.end(signal),
             HUP | CONT | TTIN | TTOU => {}
+            WINCH if self.relay.is_some() => self.relay.iter().for_each(Relay::resize),
             // A terminal tells the group that has it by itself.
             WINCH if self.terminal.is_lent() => {}
             other => tell(&self.wire, &Order::Signal(other)),

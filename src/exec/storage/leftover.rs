@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{arrays, groups, mounts, settle, stack, verify};
+use super::verify::Claim;
+use super::{arrays, groups, loops, mounts, settle, stack, verify};
 use crate::exec::ExecError;
 use crate::exec::sessions::Fate;
 use crate::session::{Item, State};
-use crate::sys::loopdev;
 
 /// Undoes one item.
 pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
@@ -40,20 +40,15 @@ pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
     }
 }
 
-/// An AUTOCLEAR device goes by itself; one that is there all the same has a user.
 fn let_go(device: &Path, file: &Path) -> Fate {
-    // Its number may be somebody else's by now: only on this very file it is ours.
-    let bound =
-        || !device.as_os_str().is_empty() && loopdev::is_bound_to(device, file).unwrap_or(false);
-    if verify::wait_until(|| !bound()) {
+    if device.as_os_str().is_empty() {
         return Fate::Nothing;
     }
-    let holders = verify::holders(&[], Some(device));
-    if holders.is_empty() {
-        let what = format!("{} is still in use", device.display());
-        return Fate::Failed(ExecError::Other(what));
+    match loops::gone(device, file) {
+        Ok(()) => Fate::Nothing,
+        Err(busy) if busy.holders.is_empty() => Fate::Failed(ExecError::Other(busy.what)),
+        Err(busy) => Fate::Held(busy.holders),
     }
-    Fate::Held(holders)
 }
 
 /// `device` is 0 when the process died between attaching the mount and writing that down: then
@@ -63,7 +58,7 @@ fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
     let node = has_source.then_some(source);
     let table = verify::table();
     let top = table.iter().rfind(|line| line.point == path);
-    let mut undone = Fate::Nothing;
+    let mut undone = None;
     let mut devices = vec![device];
     if let Some(top) = top {
         let number = node.and_then(verify::number_of);
@@ -93,13 +88,17 @@ fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
             }
             return Fate::Held(busy.holders);
         }
-        undone = Fate::Undone(format!("unmounted {}", path.display()));
+        undone = Some(format!("unmounted {}", path.display()));
     }
-    match node {
-        Some(node) if !verify::is_mounted(node) && !verify::is_free(node) => {
-            devices.retain(|device| *device != 0);
-            Fate::Held(verify::holders(&devices, Some(node)))
-        }
-        _ => undone,
+    devices.retain(|device| *device != 0);
+    let claim = match node {
+        Some(node) if !verify::is_mounted(node) => verify::claim(node, &devices),
+        _ => Claim::Free,
+    };
+    match (claim, undone) {
+        (Claim::Ours(holders), _) => Fate::Held(holders),
+        (Claim::Theirs(who), Some(what)) => Fate::Passed(what, who),
+        (_, Some(what)) => Fate::Undone(what),
+        (_, None) => Fate::Nothing,
     }
 }

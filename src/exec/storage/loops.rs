@@ -1,5 +1,8 @@
 //! Parts of files and disks as loop devices.
 
+use std::path::Path;
+
+use super::mounts::{self, Busy};
 use super::{Storage, recorded, verify};
 use crate::exec::ExecError;
 use crate::plan::StorageOp;
@@ -58,12 +61,22 @@ pub(super) fn detach(storage: &mut Storage<'_>, part: &LoopPart) -> Result<(), E
         return Ok(());
     };
     let path = loops.remove(at).device.path;
-    if !verify::wait_until(|| !loopdev::is_bound(&path).unwrap_or(false)) {
-        return Err(ExecError::Other(format!(
-            "{} ({}) is still in use",
-            path.display(),
-            part.name
-        )));
+    if let Err(busy) = gone(&path, &part.file) {
+        return Err(mounts::remember(storage.parts, busy));
     }
     storage.forget(&StorageOp::Detach(part.clone()))
+}
+
+/// Waits until the device at `path` shows `file` no more: an AUTOCLEAR device goes by itself, with
+/// the last program that looks at it. Its number may be somebody else's by then.
+pub(super) fn gone(path: &Path, file: &Path) -> Result<(), Busy> {
+    if verify::wait_for_lookers(|| !loopdev::is_bound_to(path, file).unwrap_or(false)) {
+        return Ok(());
+    }
+    let mut holders = verify::holders(&[], Some(path));
+    holders.extend(verify::openers(path));
+    Err(Busy {
+        what: format!("{} ({}) is still in use", path.display(), file.display()),
+        holders,
+    })
 }

@@ -53,6 +53,8 @@ pub struct Parts {
     pub notes: Vec<String>,
     /// Devices that were proven free, as people call them.
     pub freed: Vec<String>,
+    /// Devices of which nothing of ours is left, and that somebody else took since; who.
+    pub taken: Vec<String>,
 }
 
 impl Parts {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 
+use super::verify::Claim;
 use super::{Parts, Storage, recorded, shown, verify};
 use crate::exec::ExecError;
 use crate::model::{HostPath, Kind, MountFlags, RootPath};
@@ -90,7 +91,7 @@ pub(super) fn mount(
     } else {
         None
     };
-    let attached = attach(mounted, made, target.handle, base);
+    let attached = attach(mounted, made, target.handle, &target.at);
     let made = match attached {
         Ok(made) => made,
         Err(error) => {
@@ -289,7 +290,7 @@ fn attach(
     mounted: &Mounted,
     made: Option<OwnedFd>,
     target: OwnedFd,
-    base: &HostPath,
+    at: &Path,
 ) -> Result<OwnedFd, ExecError> {
     if let Some(made) = made {
         mount::attach(&made, target)?;
@@ -306,11 +307,15 @@ fn attach(
     use std::os::fd::AsRawFd;
     let own = rustix::process::getpid().as_raw_nonzero();
     let name = format!("/proc/{own}/fd/{}", target.as_raw_fd());
-    let tool = Tool::new("mount", "util-linux").args(["-t", kind, "-o", options, source, &name]);
+    let tool =
+        Tool::new("mount", "util-linux").args(["-t", kind, "-o", options, "--", source, &name]);
     run_well(&tool).map_err(|error| ExecError::Other(error.to_string()))?;
     drop(target);
-    let at = base.show_inside(&mounted.point());
-    sys::fs::open_directory_path(CWD, &at).map_err(|error| failed_open(&at, &error).into())
+    // The name that the place really has: no link of the target is followed.
+    sys::fs::open_directory_path(CWD, at).map_err(|error| {
+        mount::unmount(at, false).ok();
+        failed_open(at, &error).into()
+    })
 }
 
 /// Where mountinfo shows it, and under which numbers.
@@ -365,15 +370,18 @@ pub(super) fn unmount(storage: &mut Storage<'_>, mounted: &Mounted) -> Result<()
     {
         return Ok(());
     }
-    if verify::is_free(&node) {
-        storage.parts.freed.push(made.mounted.shown);
-        return Ok(());
+    match verify::claim(&node, &made.devices) {
+        Claim::Free => storage.parts.freed.push(made.mounted.shown),
+        Claim::Theirs(who) => storage.parts.taken.push(who),
+        Claim::Ours(holders) => {
+            let what = format!("{} is still in use", node.display());
+            return Err(remember(storage.parts, Busy { what, holders }));
+        }
     }
-    let busy = Busy::of(&node, &made.devices, Some(&node));
-    Err(remember(storage.parts, busy))
+    Ok(())
 }
 
-fn remember(parts: &mut Parts, busy: Busy) -> ExecError {
+pub(super) fn remember(parts: &mut Parts, busy: Busy) -> ExecError {
     for holder in &busy.holders {
         if !parts.holders.iter().any(|known| known.pid == holder.pid) {
             parts.holders.push(holder.clone());

@@ -15,6 +15,8 @@ use crate::tool::{Tool, run};
 
 /// How often something is looked at again: udev opens a device for a moment when it changes.
 const TRIES: u32 = 20;
+/// How many seconds more programs get that only look at a device.
+const MORE_ROUNDS: u32 = 5;
 
 /// Whether `done` becomes true within about a second.
 pub(super) fn wait_until(mut done: impl FnMut() -> bool) -> bool {
@@ -42,12 +44,77 @@ pub(in crate::exec) fn has_udev() -> bool {
     fs::symlink_metadata("/run/udev/control").is_ok()
 }
 
+/// As [`wait_until`], for what goes with the last program that looks at it: udev's are waited for.
+pub(super) fn wait_for_lookers(mut done: impl FnMut() -> bool) -> bool {
+    if wait_until(&mut done) {
+        return true;
+    }
+    settle();
+    (0..MORE_ROUNDS).any(|_| wait_until(&mut done))
+}
+
 /// Whether nobody claims `device` any more (open(2) with O_EXCL). A device that went is free.
 pub(super) fn is_free(device: &Path) -> bool {
     wait_until(|| match sys::block::open_exclusive(device) {
         Err(error) => error.errno != Errno::BUSY,
         Ok(_) => true,
     })
+}
+
+/// What is with a device after our mount of it is gone.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// Nobody claims it.
+    Free,
+    /// Somebody else does something of their own with it; who, for people.
+    Theirs(String),
+    /// Its filesystem is still in use, or nobody knows better.
+    Ours(Vec<Holder>),
+}
+
+/// Asks whether `node` is free; `devices` are the numbers that its filesystem had.
+pub(super) fn claim(node: &Path, devices: &[u64]) -> Claim {
+    if is_free(node) {
+        return Claim::Free;
+    }
+    let shown = node.display();
+    if is_mounted(node) {
+        return Claim::Theirs(format!("{shown} is mounted by somebody else"));
+    }
+    let holders = holders(devices, Some(node));
+    if !holders.is_empty() {
+        return Claim::Ours(holders);
+    }
+    if let Some(opener) = openers(node).first() {
+        let program = opener.program.display();
+        let pid = opener.pid;
+        return Claim::Theirs(format!("{shown} is in use by process {pid} ({program})"));
+    }
+    match built_upon(node) {
+        Some(name) => Claim::Theirs(format!(
+            "{shown} carries {name}, which newroot did not make"
+        )),
+        None => Claim::Ours(Vec::new()),
+    }
+}
+
+/// Who has the node of a device open.
+pub(super) fn openers(node: &Path) -> Vec<Holder> {
+    let mut found = find_holders(&Traces {
+        nodes: number_of(node).into_iter().collect(),
+        ..Traces::default()
+    });
+    show_paths(&mut found);
+    found
+}
+
+/// A device that lies upon `node`, by the kernel's name.
+fn built_upon(node: &Path) -> Option<String> {
+    let number = number_of(node)?;
+    let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+    let holders = RootPath::new(format!("/sys/dev/block/{major}:{minor}/holders"));
+    let names = Host.list(&holders).ok()?;
+    Some(names.first()?.to_string_lossy().into_owned())
 }
 
 /// The mounts of this process's namespace.
@@ -99,18 +166,22 @@ pub(super) fn holders(devices: &[u64], node: Option<&Path>) -> Vec<Holder> {
         devices.push(number);
     }
     let mut found = find_holders(&Traces {
-        mount_namespaces: Vec::new(),
         devices: devices.clone(),
+        ..Traces::default()
     });
     found.extend(elsewhere(&devices));
     let mut seen = BTreeSet::new();
     found.retain(|holder| seen.insert(holder.pid));
-    for holder in &mut found {
+    show_paths(&mut found);
+    found
+}
+
+fn show_paths(holders: &mut [Holder]) {
+    for holder in holders {
         if let Some(path) = held_path(holder) {
             holder.how = format!("{} {}", holder.how, path.display());
         }
     }
-    found
 }
 
 /// The very file or directory that is held, where /proc has a name for it.
@@ -130,7 +201,18 @@ pub(super) fn number_of(node: &Path) -> Option<u64> {
         .map(|meta| meta.rdev)
 }
 
+/// Those in other mount namespaces that have it mounted, and do not lose it with us: udev's and
+/// logind's own namespaces are slaves of the host's.
 fn elsewhere(devices: &[u64]) -> Vec<Holder> {
+    let ours: Vec<u64> = table()
+        .iter()
+        .filter(|line| devices.contains(&line.device))
+        .filter_map(|line| line.shared)
+        .collect();
+    let follows = |line: &MountLine| {
+        let groups = [line.shared, line.master];
+        groups.iter().flatten().any(|group| ours.contains(group))
+    };
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let mut seen: BTreeSet<u64> = sys::ns::inode(own, "mnt").into_iter().collect();
     let mut found = Vec::new();
@@ -145,7 +227,8 @@ fn elsewhere(devices: &[u64]) -> Vec<Holder> {
             continue;
         }
         let table = table_of(&format!("/proc/{pid}/mountinfo"));
-        if table.iter().any(|line| devices.contains(&line.device)) {
+        let holds = |line: &MountLine| devices.contains(&line.device) && !follows(line);
+        if table.iter().any(holds) {
             let exe = PathBuf::from(format!("/proc/{pid}/exe"));
             found.push(Holder {
                 pid,

@@ -53,6 +53,8 @@ pub enum Change {
     Device,
     /// There and not listed.
     Added,
+    /// Made by a change that was cut short.
+    Half,
 }
 
 impl Change {
@@ -74,6 +76,7 @@ impl Change {
             Self::Target(..) => "target",
             Self::Device => "device",
             Self::Added => "added",
+            Self::Half => "half",
         }
     }
 }

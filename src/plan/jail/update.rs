@@ -8,7 +8,7 @@ use super::build::{create, dropped, finish, steps};
 use super::compare::{Actual, changes};
 use super::facts::Choices;
 use super::wanted::Wanted;
-use crate::model::{Entry, EntryKind, MANIFEST, RootPath};
+use crate::model::{Entry, EntryKind, MANIFEST, PENDING, RootPath};
 use crate::plan::FileOp;
 
 /// Why a path was left alone.
@@ -35,6 +35,8 @@ pub struct Update {
     pub removed: Vec<RootPath>,
     /// Paths that were gone and are put back.
     pub restored: Vec<RootPath>,
+    /// Paths that a change which was cut short left, and that are made anew.
+    pub finished: Vec<RootPath>,
     /// Paths that are left alone.
     pub kept: Vec<(RootPath, Kept)>,
 }
@@ -42,16 +44,19 @@ pub struct Update {
 /// Compares what the jail should hold with what it holds.
 ///
 /// `wanted` has its sums filled in (of the sources), `actual` is the whole jail with the sums of
-/// what either list names.
+/// what either list names, `half` is what a change that was cut short left ([`super::half_made`]).
 #[must_use]
 pub fn update(
     old: &[Entry],
     wanted: &BTreeMap<RootPath, Wanted>,
+    half: &BTreeMap<RootPath, Entry>,
     actual: &BTreeMap<RootPath, Actual>,
     choices: &Choices,
 ) -> Update {
     let mut work = Work {
         old: old.iter().map(|entry| (&entry.path, entry)).collect(),
+        half,
+        pending: Vec::new(),
         actual,
         choices,
         update: Update::default(),
@@ -67,7 +72,8 @@ pub fn update(
     }
     work.take_away(wanted);
     work.finishing.reverse();
-    let all = work.ops.into_iter().chain(work.finishing);
+    let pending = (!work.ops.is_empty()).then(|| record(work.pending, half));
+    let all = pending.into_iter().chain(work.ops).chain(work.finishing);
     let mut update = work.update;
     let last = FileOp::Manifest {
         path: RootPath::new(MANIFEST),
@@ -78,8 +84,23 @@ pub fn update(
     update
 }
 
+/// The record of what will be made. What was half made before stays in it: this, too, may be cut
+/// short before it comes to that.
+fn record(mut entries: Vec<Entry>, half: &BTreeMap<RootPath, Entry>) -> FileOp {
+    let made: BTreeSet<RootPath> = entries.iter().map(|entry| entry.path.clone()).collect();
+    let before = half.values().filter(|entry| !made.contains(&entry.path));
+    entries.extend(before.cloned());
+    FileOp::Pending {
+        path: RootPath::new(PENDING),
+        entries,
+    }
+}
+
 struct Work<'a> {
     old: BTreeMap<&'a RootPath, &'a Entry>,
+    half: &'a BTreeMap<RootPath, Entry>,
+    /// What will be made or replaced.
+    pending: Vec<Entry>,
     actual: &'a BTreeMap<RootPath, Actual>,
     choices: &'a Choices,
     update: Update,
@@ -111,6 +132,12 @@ impl<'a> Work<'a> {
             list.push(path.clone());
             return;
         };
+        // It may lack what cannot be compared here: its times, its attributes.
+        if self.half.contains_key(path) {
+            self.replace(one, there);
+            self.update.finished.push(path.clone());
+            return;
+        }
         if changes(&one.entry, there).is_empty() {
             self.update.plan.entries.push(one.entry.clone());
             return;
@@ -148,13 +175,24 @@ impl<'a> Work<'a> {
         if one.entry.kind == EntryKind::Directory {
             self.finishing.push(finish(&one, self.choices));
         }
-        self.copied.insert(one.entry.path.clone());
-        self.update.plan.entries.push(one.entry);
+        self.done(one.entry, true);
+    }
+
+    /// What appears `little_by_little` under its own name has no sum until it is complete.
+    fn done(&mut self, entry: Entry, little_by_little: bool) {
+        let mut pending = entry.clone();
+        if little_by_little {
+            pending.blake3 = None;
+        }
+        self.pending.push(pending);
+        self.copied.insert(entry.path.clone());
+        self.update.plan.entries.push(entry);
     }
 
     fn replace(&mut self, one: &Wanted, there: &Actual) {
         let one = self.unlinked(one);
         let path = &one.entry.path;
+        let mut little_by_little = false;
         match (one.entry.kind, there.kind) {
             (EntryKind::Directory, Some(EntryKind::Directory)) => {
                 self.finishing.push(finish(&one, self.choices));
@@ -168,6 +206,7 @@ impl<'a> Work<'a> {
                 self.ops.extend(ops);
             }
             (new, was) => {
+                little_by_little = true;
                 // Only one step cannot do it: what was there goes first.
                 let path = path.clone();
                 self.ops.push(if was == Some(EntryKind::Directory) {
@@ -181,8 +220,7 @@ impl<'a> Work<'a> {
                 }
             }
         }
-        self.copied.insert(one.entry.path.clone());
-        self.update.plan.entries.push(one.entry);
+        self.done(one.entry, little_by_little);
     }
 
     /// A hard link to a file that is not copied now would tie it to what somebody may have edited.
@@ -197,11 +235,11 @@ impl<'a> Work<'a> {
 
     /// What the old manifest lists and nobody needs any more, from the bottom up.
     fn take_away(&mut self, wanted: &BTreeMap<RootPath, Wanted>) {
-        let unneeded: Vec<&Entry> = self
-            .old
-            .values()
+        let mut ours = self.old.clone();
+        ours.extend(self.half);
+        let unneeded: Vec<&Entry> = ours
+            .into_values()
             .rev()
-            .copied()
             .filter(|entry| !wanted.contains_key(&entry.path))
             .collect();
         let mut gone: BTreeSet<&RootPath> = BTreeSet::new();
@@ -218,7 +256,8 @@ impl<'a> Work<'a> {
                 // It stays for what somebody put into it.
                 continue;
             }
-            if !directory && !changes(entry, there).is_empty() {
+            let half = self.half.contains_key(&entry.path);
+            if !directory && !half && !changes(entry, there).is_empty() {
                 self.update
                     .kept
                     .push((entry.path.clone(), Kept::EditedAndUnneeded));

@@ -7,6 +7,7 @@
 
 mod layers;
 mod mounts;
+mod network;
 mod options;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::layers::{device_of, is_selected, spelled};
+use super::network::{self, Request};
 use super::options::{self, Translated};
 use super::{Choices, Facts, Left, Mount, Mounts, Next, Refusal, Trouble, Why};
 use crate::model::{MountFlags, RootPath};
@@ -190,21 +191,27 @@ fn one(facts: &Facts<'_>, choices: &Choices, system: &System, entry: &Entry, mou
     if !is_selected(entry, choices) {
         return left(Why::Skipped("noauto; with --noauto it is mounted".into()));
     }
-    let words = &entry.options;
     match (purpose, &entry.spec) {
         (Purpose::Network, _) if !choices.network => {
             left(Why::Skipped(
                 "needs the network; with --network it is mounted".into(),
             ));
         }
-        (Purpose::Network, _) => {
-            let what = What::Network {
-                source: spelled(&entry.spec),
-                kind: entry.fs_type.clone(),
-                options: network_options(words, choices.write),
-            };
-            push(mounts, what, entry, &point, choices);
-        }
+        (Purpose::Network, _) => match network::request(entry, choices.write) {
+            Ok(Request {
+                source,
+                kind,
+                options,
+            }) => {
+                let what = What::Network {
+                    source,
+                    kind,
+                    options,
+                };
+                push(mounts, what, entry, &point, choices);
+            }
+            Err(why) => left(why),
+        },
         (Purpose::Bind, Spec::Path(from)) => {
             push(mounts, What::Bind(from.clone()), entry, &point, choices);
         }
@@ -232,18 +239,6 @@ fn push(mounts: &mut Mounts, what: What, entry: &Entry, point: &RootPath, choice
         fs_type: entry.fs_type.clone(),
         volume: None,
     });
-}
-
-fn network_options(words: &[String], write: bool) -> String {
-    let mut words: Vec<&str> = words
-        .iter()
-        .map(String::as_str)
-        .filter(|word| !word.starts_with("x-") && !["noauto", "auto", "_netdev"].contains(word))
-        .collect();
-    if !write {
-        words.push("ro");
-    }
-    words.join(",")
 }
 
 /// The volume that a line names, or why there is none.

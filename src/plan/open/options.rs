@@ -92,6 +92,10 @@ const NOT_FOR_THE_KERNEL: &[&str] = &[
     "utf8mode",
 ];
 
+/// They name a device, which a foreign fstab could choose among those of the live system: a log is
+/// written.
+const OTHER_DEVICES: &[&str] = &["logdev", "rtdev", "journal_dev", "journal_path"];
+
 /// What decides which tree is shown, or to whom its files belong.
 const ESSENTIAL: &[&str] = &[
     "subvol",
@@ -185,6 +189,7 @@ fn option(text: &str) -> Option<FsOption> {
         || key.starts_with("X-")
         || key.is_empty()
         || key == "sync"
+        || OTHER_DEVICES.contains(&key)
         || NOT_FOR_THE_KERNEL.contains(&key);
     // A NUL would end the word for the kernel, and newroot would show another one.
     let sound = !text.contains('\0');
@@ -252,6 +257,13 @@ mod tests {
                 "",
             ),
             ("ext4", "ro,rw,nosuid,suid", true, "", ""),
+            (
+                "xfs",
+                "logdev=/dev/sda1,rtdev=/dev/sda2,journal_dev=2049,journal_path=/dev/sda",
+                true,
+                "",
+                "nouuid",
+            ),
             ("ext4", "sync,comment=x,_netdev,=x", true, "", "sync"),
         ];
         for (kind, fstab, write, flags, wanted) in table {

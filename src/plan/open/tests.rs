@@ -217,7 +217,7 @@ fn the_whole_fstab_in_the_order_of_its_depth() {
         "mount -t ext4 -o errors=remount-ro /dev/sda2 /mnt"
     );
     assert!(script.contains(&"mount -t ext4 /dev/sda4 /mnt/later".to_string()));
-    assert!(script.contains(&"mount -t nfs -o defaults srv:/x /mnt/nfs".to_string()));
+    assert!(script.contains(&"mount -t nfs -o nosuid,nodev -- srv:/x /mnt/nfs".to_string()));
 }
 
 #[test]

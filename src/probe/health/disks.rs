@@ -1,5 +1,9 @@
 //! The disks below a system: room, superblocks, boot sectors, the ESP, the firmware's memory.
 
+mod incomplete;
+
+pub use incomplete::Incomplete;
+
 use super::boot::firmware::{self, FirmwareFacts, Nvram};
 use super::boot::loaders::{self, Sectors};
 use super::volumes::{self, Room, Superstate};
@@ -7,13 +11,15 @@ use crate::model::HostPath;
 use crate::probe::inventory::{Found, Origin, Usage, Volume};
 use crate::probe::scan::Scan;
 use crate::probe::system::System;
-use crate::root::InRoot;
+use crate::root::{Host, InRoot};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disks {
     /// Volumes are known: the system was not given as a directory.
     pub known: bool,
+    /// Arrays and volume groups that it lies on and that lack members.
+    pub incomplete: Vec<Incomplete>,
     /// Room on its filesystems.
     pub rooms: Vec<Room>,
     /// Their superblocks.
@@ -68,6 +74,7 @@ pub fn of_scan(scan: &Scan, system: &System) -> Disks {
             look(scan, index, volume, &mount_point, &mut disks);
         }
     }
+    disks.incomplete = incomplete::find(scan, system, &seen);
     disk_starts(scan, &seen, &mut disks);
     if let Some(index) = system.esp {
         esp(scan, index, &mut disks);
@@ -79,7 +86,7 @@ pub fn of_scan(scan: &Scan, system: &System) -> Disks {
             Origin::Kernel | Origin::Mirror | Origin::Logical
         )
     }) {
-        disks.nvram = firmware::nvram();
+        disks.nvram = firmware::nvram(&Host);
     }
     disks
 }

@@ -22,7 +22,7 @@ pub mod volumes;
 use std::collections::BTreeMap;
 
 use super::boot::Boot;
-use super::packages::{Lost, Packages, System, lost_files};
+use super::packages::{Lost, Packages};
 use crate::model::RootPath;
 use crate::root::Tree;
 
@@ -35,7 +35,7 @@ pub struct Health {
     pub programs: Option<programs::Programs>,
     /// Whose the files are that something is wrong with.
     pub origins: origin::Origins,
-    /// dpkg's files that are gone or empty, by package.
+    /// Files of packages that are gone or empty, by package.
     pub lost: BTreeMap<String, Lost>,
     /// What the package manager says of itself.
     pub packages: pkgstate::PackageState,
@@ -82,14 +82,12 @@ pub fn gather(quest: Quest<'_>) -> Health {
         layout: layout::look(tree),
         ..Health::default()
     };
-    let has_dpkg = Packages::open(tree).systems().contains(&System::Dpkg);
-    let lost = (has_dpkg && !quest.quick)
-        .then(|| aside::ask(|| lost_files(tree).map_err(|error| error.to_string())));
+    let lost = (!quest.quick).then(|| aside::ask(|| Packages::open(tree).lost_files()));
     let last = aside::ask(|| journal::look(tree, quest.machine_id));
     if quest.quick {
-        health
-            .unchecked
-            .push(("programs and libraries".into(), "--quick".into()));
+        for what in ["programs and libraries", "files of packages"] {
+            health.unchecked.push((what.into(), "--quick".into()));
+        }
     } else {
         health.programs = Some(programs::look(tree));
     }
@@ -104,8 +102,14 @@ pub fn gather(quest: Quest<'_>) -> Health {
     health.no_mount_point = missing.cloned().collect();
     match lost.map(aside::Aside::answer) {
         None => {}
-        Some(Some(Ok(found))) => health.lost = found,
-        Some(Some(Err(why))) => health.unchecked.push(("the files of packages".into(), why)),
+        Some(Some(found)) => {
+            health.lost = found.packages;
+            let unread = found.unread.into_iter();
+            let what = "the files of packages".to_string();
+            health
+                .unchecked
+                .extend(unread.map(|why| (what.clone(), why)));
+        }
         Some(None) => health.unchecked.push((
             "the files of packages".into(),
             "a worker process ended early".into(),
@@ -122,6 +126,12 @@ pub fn gather(quest: Quest<'_>) -> Health {
             .unchecked
             .push(("the last boot's journal".into(), why.clone()));
     }
+    if health.last.compressed > 0 {
+        health.unchecked.push((
+            format!("{} of the last boot", compressed(health.last.compressed)),
+            "the journal keeps them compressed; journalctl -p err --directory shows them".into(),
+        ));
+    }
     if let Some(programs) = &health.programs {
         health.origins = origin::find(tree, programs, &[]);
         let lost = programs
@@ -135,4 +145,9 @@ pub fn gather(quest: Quest<'_>) -> Health {
         health.unchecked.extend(lost.chain(unread));
     }
     health
+}
+
+fn compressed(messages: u32) -> String {
+    let plural = if messages == 1 { "" } else { "s" };
+    format!("{messages} long error message{plural}")
 }

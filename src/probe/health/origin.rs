@@ -65,20 +65,28 @@ pub fn find(tree: &dyn Tree, programs: &Programs, more: &[RootPath]) -> Origins 
     let Ok(owners) = packages.owners_of(&wanted) else {
         return Origins::new();
     };
-    let mut records = 0;
+    let compared: Vec<(&str, &RootPath)> = owners
+        .iter()
+        .filter(|(path, _)| compare.contains(**path))
+        .take(MOST_RECORDS)
+        .map(|(path, package)| (package.as_str(), *path))
+        .collect();
+    let records = packages.records_of(&compared);
+    let records: BTreeMap<&RootPath, Record> = compared
+        .iter()
+        .map(|(_, path)| *path)
+        .zip(records)
+        .collect();
     owners
-        .into_iter()
+        .iter()
         .map(|(path, package)| {
-            let here = compare.contains(path) && records < MOST_RECORDS;
-            records += usize::from(here);
-            let record = if here {
-                packages.record_of(&package, path)
-            } else if tree.stat(path).is_err() {
-                Record::Gone
-            } else {
-                Record::Unknown
-            };
-            (path.clone(), Origin { package, record })
+            let record = records.get(path).copied();
+            let record = record.unwrap_or_else(|| match tree.stat(path) {
+                Ok(_) => Record::Unknown,
+                Err(_) => Record::Gone,
+            });
+            let package = package.clone();
+            ((*path).clone(), Origin { package, record })
         })
         .collect()
 }

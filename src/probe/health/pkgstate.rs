@@ -159,16 +159,35 @@ fn rpm(tree: &dyn Tree, state: &mut PackageState) {
         }
         return;
     }
+    // The magic number of each format, and where it is.
+    for (path, magic, at, what) in [
+        ("/usr/lib/sysimage/rpm/Packages.db", b"RpmP", 0, "ndb"),
+        ("/var/lib/rpm/Packages.db", b"RpmP", 0, "ndb"),
+        (
+            "/var/lib/rpm/Packages",
+            b"\x61\x15\x06\0",
+            12,
+            "Berkeley DB",
+        ),
+    ] {
+        let path = RootPath::new(path);
+        let Ok(file) = tree.open(&path) else {
+            continue;
+        };
+        let mut found = [0; 4];
+        let count = file.read_at(&mut found, at).unwrap_or(0);
+        let is_file = file.meta().is_ok_and(|meta| meta.kind == Kind::File);
+        if is_file && found[..count] != *magic {
+            state
+                .broken
+                .push((path, format!("it is no {what} database")));
+        }
+        return;
+    }
     let rpm = ["/usr/bin/rpm", "/bin/rpm"]
         .iter()
         .any(|path| root::is_file(tree, &RootPath::new(path)));
-    let others = [
-        "/var/lib/rpm/Packages",
-        "/usr/lib/sysimage/rpm/Packages.db",
-        "/var/lib/rpm/Packages.db",
-        "/var/lib/dpkg/status",
-        "/usr/share/rpm/rpmdb.sqlite",
-    ];
+    let others = ["/var/lib/dpkg/status", "/usr/share/rpm/rpmdb.sqlite"];
     let none = others
         .iter()
         .all(|path| tree.stat(&RootPath::new(path)).is_err());
@@ -300,5 +319,10 @@ mod tests {
         assert!(state.broken[0].1.contains("cut off"));
         assert_eq!(state.damaged, ["x-1-1"]);
         assert!(state.lock.is_some());
+        let ndb = |head: &str| {
+            let tree = Mem::new().with_file("/usr/lib/sysimage/rpm/Packages.db", head);
+            look(&tree).broken.len()
+        };
+        assert_eq!((ndb("RpmP\0\0\0\0"), ndb("RpmQ"), ndb("")), (0, 1, 1));
     }
 }

@@ -1,8 +1,12 @@
 //! What a filesystem says of itself: room, error flags, a journal that was not replayed.
 
+mod fat;
+mod xfs;
+
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use crate::probe::partitions::{Medium, Opened};
 use crate::sys::block;
 
 /// Room on one mounted (or looked into) filesystem.
@@ -55,30 +59,27 @@ pub struct Superstate {
     pub errors: Option<String>,
     /// It was not unmounted cleanly; a mount will replay its journal.
     pub dirty: bool,
-    /// Features it has, of those that old boot loaders and kernels trip over.
-    pub features: Vec<&'static str>,
 }
 
 /// Reads the superblock of `device`; `None` where the type is none that is read.
 ///
 /// # Errors
-/// The errno of open(2) or pread(2).
+/// The errno of open(2).
 pub fn superblock(fs_type: &str, device: &Path) -> std::io::Result<Option<Superstate>> {
-    let offset = match fs_type {
-        "ext2" | "ext3" | "ext4" => 1024,
-        "btrfs" => 64 << 10,
-        "vfat" => 0,
-        _ => return Ok(None),
-    };
-    let file = block::open(device).map_err(|error| std::io::Error::from(error.errno))?;
-    let mut bytes = vec![0; 4096];
-    let count = rustix::io::pread(&file, &mut bytes, offset)?;
-    bytes.truncate(count);
-    Ok(match fs_type {
-        "btrfs" => btrfs(&bytes),
-        "vfat" => fat(&bytes),
-        _ => ext(&bytes),
-    })
+    let failed = |error: crate::sys::SysError| std::io::Error::from(error.errno);
+    let opened = block::open(device).and_then(Opened::new).map_err(failed)?;
+    Ok(of_medium(fs_type, &opened))
+}
+
+/// The same of an open one; `None` also where there is no superblock.
+pub fn of_medium(fs_type: &str, medium: &(impl Medium + ?Sized)) -> Option<Superstate> {
+    match fs_type {
+        "ext2" | "ext3" | "ext4" => ext(&medium.bytes(1024, 1024)?),
+        "btrfs" => btrfs(&medium.bytes(64 << 10, 4096)?),
+        "vfat" => fat::superblock(medium),
+        "xfs" => xfs::superblock(medium),
+        _ => None,
+    }
 }
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {
@@ -123,12 +124,6 @@ fn ext(bytes: &[u8]) -> Option<Superstate> {
         }
         found.errors = Some(why);
     }
-    if word(bytes, 0x64)? & 0x400 != 0 || word(bytes, 0x60)? & 0x2000 != 0 {
-        found.features.push("metadata_csum_seed");
-    }
-    if word(bytes, 0x60)? & 0x10000 != 0 {
-        found.features.push("encrypt");
-    }
     Some(found)
 }
 
@@ -139,19 +134,6 @@ fn btrfs(bytes: &[u8]) -> Option<Superstate> {
     let log: [u8; 8] = bytes.get(0x60..0x68)?.try_into().ok()?;
     Some(Superstate {
         dirty: u64::from_le_bytes(log) != 0,
-        ..Superstate::default()
-    })
-}
-
-fn fat(bytes: &[u8]) -> Option<Superstate> {
-    if bytes.get(510..512)? != [0x55, 0xaa] {
-        return None;
-    }
-    // Linux marks a mounted FAT as dirty in the byte that Windows keeps for that.
-    let fat32 = half(bytes, 22)? == 0;
-    let state = *bytes.get(if fat32 { 0x41 } else { 0x25 })?;
-    Some(Superstate {
-        dirty: state & 1 != 0,
         ..Superstate::default()
     })
 }

@@ -1,8 +1,11 @@
-//! dpkg's database: `/var/lib/dpkg/info/PACKAGE[:ARCH].list`, `status`, `diversions`.
+//! dpkg's database: `/var/lib/dpkg/info/PACKAGE[:ARCH].list` and `.md5sums`, `status`,
+//! `diversions`.
 
 use std::collections::HashMap;
 
-use super::{PackageError, Visit, lines, list, read};
+use super::sieve::Sieve;
+use super::sum::{Algorithm, Sum};
+use super::{PackageError, Visit, lines, list, read, recorded};
 use crate::model::{Kind, RootPath};
 use crate::root::Tree;
 
@@ -66,6 +69,43 @@ pub(super) fn each(tree: &dyn Tree, visit: &mut Visit<'_>) -> Result<(), Package
     Ok(())
 }
 
+/// What the packages recorded: `md5sums` has no conffiles.
+pub(super) fn sums(
+    tree: &dyn Tree,
+    wanted: &dyn Fn(&str) -> bool,
+    visit: &mut recorded::Visit<'_>,
+) -> Result<(), PackageError> {
+    let info = RootPath::new(INFO);
+    let diversions = Diversions::read(tree)?;
+    let mut path = Vec::new();
+    for file in list(tree, &info)? {
+        let Some(stem) = file.strip_suffix(".md5sums") else {
+            continue;
+        };
+        let package = stem.split(':').next().unwrap_or(stem);
+        if !wanted(package) {
+            continue;
+        }
+        let text = read(tree, &info.join(&file))?.unwrap_or_default();
+        for (sum, listed) in lines(&text).filter_map(md5) {
+            path.clear();
+            path.push(b'/');
+            path.extend_from_slice(listed);
+            visit(package, diversions.real(package, &path), sum);
+        }
+    }
+    Ok(())
+}
+
+/// `SUM  PATH`, the path without its first slash.
+fn md5(line: &[u8]) -> Option<(Sum, &[u8])> {
+    let (hex, rest) = line.split_at_checked(32)?;
+    let path = rest
+        .strip_prefix(b"  ")
+        .or_else(|| rest.strip_prefix(b" *"))?;
+    Some((Sum::from_hex(Algorithm::Md5, hex)?, path))
+}
+
 /// The architectures a package is installed for, the machine's own first.
 fn installed_archs(status: &[u8], name: &str) -> Vec<String> {
     let mut native = None;
@@ -113,13 +153,14 @@ fn field<'s>(stanza: &'s [u8], name: &str) -> Option<&'s [u8]> {
 
 /// dpkg-divert(1): a path of every package but one is really at another name.
 #[derive(Debug, Default)]
-pub(super) struct Diversions {
+struct Diversions {
     /// From the listed path to the real one, with the package that is not diverted.
     moved: HashMap<Vec<u8>, (Vec<u8>, Vec<u8>)>,
+    sieve: Sieve,
 }
 
 impl Diversions {
-    pub(super) fn read(tree: &dyn Tree) -> Result<Self, PackageError> {
+    fn read(tree: &dyn Tree) -> Result<Self, PackageError> {
         let bytes = read(tree, &RootPath::new("/var/lib/dpkg/diversions"))?;
         Ok(Self::parse(&bytes.unwrap_or_default()))
     }
@@ -128,7 +169,10 @@ impl Diversions {
     fn parse(bytes: &[u8]) -> Self {
         let lines: Vec<&[u8]> = lines(bytes).collect();
         let triples = lines.chunks_exact(3);
+        let mut sieve = Sieve::default();
+        triples.clone().for_each(|triple| sieve.add(triple[0]));
         Self {
+            sieve,
             moved: triples
                 .map(|triple| {
                     let to = (triple[1].to_vec(), triple[2].to_vec());
@@ -139,7 +183,10 @@ impl Diversions {
     }
 
     /// Where the path that `package` lists really is.
-    pub(super) fn real<'a>(&'a self, package: &str, path: &'a [u8]) -> &'a [u8] {
+    fn real<'a>(&'a self, package: &str, path: &'a [u8]) -> &'a [u8] {
+        if !self.sieve.may_have(path) {
+            return path;
+        }
         match self.moved.get(path) {
             Some((to, by)) if by != package.as_bytes() => to,
             _ => path,

@@ -6,13 +6,16 @@
 //! before `/bin` became a link to `/usr/bin`.
 
 mod apk;
+mod bdb;
 mod dpkg;
+mod ndb;
 mod pacman;
 mod recorded;
 mod rpm;
 mod sieve;
 mod spelling;
 mod sqlite;
+mod sum;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,12 +24,13 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::model::{Kind, RootPath};
+use crate::model::{Kind, Meta, RootPath};
 use crate::root::{self, Tree};
 pub use recorded::Record;
 use sieve::Sieve;
 use spelling::Spelling;
-pub use verify::{Lost, lost_files};
+use sum::Sum;
+pub use verify::{Lost, LostFiles};
 
 /// A longer list, status file or index is refused.
 const LIMIT: usize = 256 << 20;
@@ -255,20 +259,64 @@ impl<'t> Packages<'t> {
         Ok(owners)
     }
 
-    /// Whether `path`, which `package` brought, still has the content that was recorded.
+    /// Whether files, each with the package that brought it, still have the content that was
+    /// recorded: one answer each, all from one pass over the databases. A database that cannot be
+    /// read recorded nothing.
     #[must_use]
-    pub fn record_of(&self, package: &str, path: &RootPath) -> Record {
-        if !self.systems.contains(&System::Dpkg) {
-            return Record::Unknown;
+    pub fn records_of(&self, files: &[(&str, &RootPath)]) -> Vec<Record> {
+        let mut wanted: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        for (index, (_, path)) in files.iter().enumerate() {
+            let is_link = |meta: Meta| meta.kind == Kind::Link;
+            let real = root::canonical(self.tree, path).ok();
+            // What is recorded of a link says nothing of the file it leads to.
+            let own = (!self.tree.lstat(path).is_ok_and(is_link)).then(|| (*path).clone());
+            let keys: BTreeSet<Vec<u8>> = real
+                .into_iter()
+                .chain(own)
+                .map(|path| self.spelling.of_path(path.as_bytes()).into_owned())
+                .collect();
+            for key in keys {
+                wanted.entry(key).or_default().push(index);
+            }
         }
-        let real = root::canonical(self.tree, path).unwrap_or_else(|_| path.clone());
-        let merged = real.as_bytes().strip_prefix(b"/usr").unwrap_or_default();
-        recorded::dpkg(
-            self.tree,
-            package,
-            path,
-            &[real.as_bytes(), merged, path.as_bytes()],
-        )
+        let names: BTreeSet<&str> = files.iter().map(|(package, _)| *package).collect();
+        let mut sums: Vec<Option<Sum>> = vec![None; files.len()];
+        for system in &self.systems {
+            // Where one cannot be read, what another said still counts.
+            self.sums(
+                *system,
+                &|name| names.contains(name),
+                &mut |package, path, sum| {
+                    let asked = wanted
+                        .get(&*self.spelling.of_path(path))
+                        .into_iter()
+                        .flatten();
+                    for index in asked.filter(|index| files[**index].0 == package) {
+                        sums[*index].get_or_insert(sum);
+                    }
+                },
+            )
+            .unwrap_or_default();
+        }
+        let compared = files.iter().zip(&sums);
+        compared
+            .map(|((_, path), sum)| recorded::compare(self.tree, path, sum.as_ref()))
+            .collect()
+    }
+
+    /// Every checksum that packages with a `wanted` name recorded.
+    fn sums(
+        &self,
+        system: System,
+        wanted: &dyn Fn(&str) -> bool,
+        visit: &mut recorded::Visit<'_>,
+    ) -> Result<(), PackageError> {
+        match system {
+            System::Dpkg => dpkg::sums(self.tree, wanted, visit),
+            System::Rpm => rpm::sums(self.tree, wanted, visit),
+            System::Apk => apk::sums(self.tree, wanted, visit),
+            System::Pacman => pacman::sums(self.tree, wanted, visit),
+        }
     }
 
     /// The package that brought one path. For many paths use [`Packages::owners_of`].
@@ -313,10 +361,17 @@ fn list(tree: &dyn Tree, path: &RootPath) -> Result<Vec<String>, PackageError> {
 }
 
 /// Lines without their newline, empty ones left out.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
+fn lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let all = std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+        let (line, rest) = bytes.split_at(end);
+        bytes = rest.get(1..).unwrap_or_default();
+        Some(line)
+    });
+    all.filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]

@@ -1,40 +1,40 @@
-//! rpm's database, as every rpm since 4.16 has it: an SQLite table of package headers.
+//! rpm's database: package headers in an SQLite table (every rpm since 4.16), in openSUSE's own
+//! "ndb" file, or in a hash of Berkeley DB (releases before 2020).
 //!
 //! Header format: <https://rpm-software-management.github.io/rpm/manual/format_header.html>.
 
 use super::sqlite::{Damaged, Database, Value};
-use super::{PackageError, Visit, is_absent};
+use super::sum::{Algorithm, Sum};
+use super::{PackageError, Visit, bdb, is_absent, ndb, recorded};
 use crate::model::{Kind, RootPath};
-use crate::root::Tree;
+use crate::root::{Tree, TreeFile};
 
 /// Where the distributions put it; the first is often a link to the second.
 const DATABASES: [&str; 2] = [
     "/var/lib/rpm/rpmdb.sqlite",
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
 ];
-/// What older releases and openSUSE have instead.
-const OTHERS: [(&str, &str); 3] = [
-    (
-        "/var/lib/rpm/Packages",
-        "rpm's Berkeley DB format is not read, only its SQLite format",
-    ),
-    (
-        "/usr/lib/sysimage/rpm/Packages.db",
-        "rpm's ndb format is not read, only its SQLite format",
-    ),
-    (
-        "/var/lib/rpm/Packages.db",
-        "rpm's ndb format is not read, only its SQLite format",
-    ),
+/// What openSUSE has instead.
+const NDB: [&str; 2] = [
+    "/usr/lib/sysimage/rpm/Packages.db",
+    "/var/lib/rpm/Packages.db",
 ];
+/// What older releases have.
+const BERKELEY: &str = "/var/lib/rpm/Packages";
 
 const NAME: u32 = 1000;
 const ARCH: u32 = 1022;
 const OLD_FILE_NAMES: u32 = 1027;
 const FILE_STATES: u32 = 1029;
+const FILE_DIGESTS: u32 = 1035;
+const FILE_FLAGS: u32 = 1037;
 const DIR_INDEXES: u32 = 1116;
 const BASE_NAMES: u32 = 1117;
 const DIR_NAMES: u32 = 1118;
+const FILE_DIGEST_ALGORITHM: u32 = 5011;
+/// RPMFILE_CONFIG, RPMFILE_MISSINGOK, RPMFILE_GHOST: to be changed, to be left out, to be made
+/// later.
+const LOOSE: u32 = 1 | 1 << 3 | 1 << 6;
 /// RPMFILE_STATE_NORMAL; the others were not installed (documentation left out, a file that
 /// another architecture's package gave).
 const NORMAL: u8 = 0;
@@ -45,10 +45,10 @@ fn is_file(tree: &dyn Tree, path: &str) -> bool {
 }
 
 pub(super) fn present(tree: &dyn Tree) -> bool {
-    let others = OTHERS.iter().map(|(path, _)| *path);
     DATABASES
         .into_iter()
-        .chain(others)
+        .chain(NDB)
+        .chain([BERKELEY])
         .any(|path| is_file(tree, path))
 }
 
@@ -64,7 +64,7 @@ pub(super) fn files_of(
         let full = [name, arch].join(&b'.');
         if package.as_bytes() == name || package.as_bytes() == full {
             let paths: &mut Vec<Vec<u8>> = found.get_or_insert_default();
-            header.paths(&mut |path| paths.push(path.to_vec()));
+            header.paths(&mut |_, path| paths.push(path.to_vec()));
         }
     })?;
     Ok(found)
@@ -73,20 +73,71 @@ pub(super) fn files_of(
 pub(super) fn each(tree: &dyn Tree, visit: &mut Visit<'_>) -> Result<(), PackageError> {
     headers(tree, &mut |header| {
         let name = String::from_utf8_lossy(header.string(NAME).unwrap_or_default());
-        header.paths(&mut |path| visit(&name, path));
+        header.paths(&mut |_, path| visit(&name, path));
+    })
+}
+
+/// What the packages recorded; documentation that was not installed is not among it.
+pub(super) fn sums(
+    tree: &dyn Tree,
+    wanted: &dyn Fn(&str) -> bool,
+    visit: &mut recorded::Visit<'_>,
+) -> Result<(), PackageError> {
+    headers(tree, &mut |header| {
+        let name = String::from_utf8_lossy(header.string(NAME).unwrap_or_default());
+        // PGPHASHALGO_*; headers before 4.6 have no such entry.
+        let algorithm = match header.numbers(FILE_DIGEST_ALGORITHM).next() {
+            None | Some(1) => Algorithm::Md5,
+            Some(2) => Algorithm::Sha1,
+            Some(8) => Algorithm::Sha256,
+            Some(9) => Algorithm::Sha384,
+            Some(10) => Algorithm::Sha512,
+            Some(_) => return,
+        };
+        if !wanted(&name) {
+            return;
+        }
+        let digests: Vec<&[u8]> = header.strings(FILE_DIGESTS).collect();
+        let flags: Vec<u32> = header.numbers(FILE_FLAGS).collect();
+        header.paths(&mut |index, path| {
+            // What is no regular file has an empty one.
+            let sum = digests
+                .get(index)
+                .and_then(|hex| Sum::from_hex(algorithm, hex));
+            let loose = flags.get(index).is_some_and(|flags| flags & LOOSE != 0);
+            if let Some(sum) = sum.filter(|_| !loose) {
+                visit(&name, path, sum);
+            }
+        });
     })
 }
 
 fn headers(tree: &dyn Tree, visit: &mut dyn FnMut(&Header<'_>)) -> Result<(), PackageError> {
-    let Some(path) = DATABASES.into_iter().find(|path| is_file(tree, path)) else {
-        return match OTHERS.iter().find(|(path, _)| is_file(tree, path)) {
-            Some((path, why)) => Err(PackageError::Format {
-                path: RootPath::new(path),
-                why,
-            }),
-            None => Ok(()),
-        };
+    let mut blob = |blob: &[u8]| {
+        if let Some(header) = Header::new(blob) {
+            visit(&header);
+        }
     };
+    if let Some(path) = DATABASES.into_iter().find(|path| is_file(tree, path)) {
+        return sqlite(tree, path, &mut blob);
+    }
+    let ndb = NDB.into_iter().map(|path| (path, ndb::each as Reader));
+    let mut others = ndb.chain([(BERKELEY, bdb::each as Reader)]);
+    let Some((path, read)) = others.find(|(path, _)| is_file(tree, path)) else {
+        return Ok(());
+    };
+    let path = RootPath::new(path);
+    match tree.open(&path) {
+        Ok(file) => {
+            read(&file, &mut blob).map_err(|Damaged(why)| PackageError::Format { path, why })
+        }
+        Err(error) => Err(PackageError::Read { path, error }),
+    }
+}
+
+type Reader = fn(&TreeFile, &mut dyn FnMut(&[u8])) -> Result<(), Damaged>;
+
+fn sqlite(tree: &dyn Tree, path: &str, visit: &mut dyn FnMut(&[u8])) -> Result<(), PackageError> {
     let path = RootPath::new(path);
     let file = tree.open(&path).map_err(|error| PackageError::Read {
         path: path.clone(),
@@ -111,10 +162,8 @@ fn headers(tree: &dyn Tree, visit: &mut dyn FnMut(&Header<'_>)) -> Result<(), Pa
     // CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)
     database
         .rows("Packages", &mut |row| {
-            if let [_, Value::Bytes(blob), ..] = row
-                && let Some(header) = Header::new(blob)
-            {
-                visit(&header);
+            if let [_, Value::Bytes(blob), ..] = row {
+                visit(blob);
             }
         })
         .map_err(damaged)
@@ -166,7 +215,8 @@ impl<'b> Header<'b> {
             .map(|raw| u32::from_be_bytes([raw[0], raw[1], raw[2], raw[3]]))
     }
 
-    fn paths(&self, visit: &mut dyn FnMut(&[u8])) {
+    /// Each file that was installed, with its number in the other lists.
+    fn paths(&self, visit: &mut dyn FnMut(usize, &[u8])) {
         let (count, states) = self.entry(FILE_STATES, 1).unwrap_or((0, &[]));
         let states = &states[..count.min(states.len())];
         let installed = |index: usize| states.get(index).is_none_or(|state| *state == NORMAL);
@@ -182,12 +232,12 @@ impl<'b> Header<'b> {
             path.extend_from_slice(directory);
             path.extend_from_slice(name);
             if installed(index) && path.starts_with(b"/") {
-                visit(&path);
+                visit(index, &path);
             }
         }
         for (index, path) in self.strings(OLD_FILE_NAMES).enumerate() {
             if installed(index) && path.starts_with(b"/") {
-                visit(path);
+                visit(index, path);
             }
         }
     }

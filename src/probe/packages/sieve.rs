@@ -7,6 +7,7 @@ const BITS: usize = 1 << 16;
 const TAIL: usize = 8;
 
 /// Which ends of names are wanted.
+#[derive(Debug)]
 pub(super) struct Sieve(Vec<u64>);
 
 impl Default for Sieve {

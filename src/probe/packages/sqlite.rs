@@ -311,7 +311,8 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*raw))
 }
 
-fn fill(file: &TreeFile, buffer: &mut [u8], offset: u64) -> Result<(), Damaged> {
+/// Exactly as much as `buffer` holds.
+pub(super) fn fill(file: &TreeFile, buffer: &mut [u8], offset: u64) -> Result<(), Damaged> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read_at(&mut buffer[filled..], offset + filled as u64) {

@@ -245,8 +245,14 @@ fn a_damaged_rpm_database_ends_in_an_error_or_an_answer() {
 }
 
 #[test]
-fn other_rpm_formats_are_named() {
-    let tree = Mem::new().with_file("/var/lib/rpm/Packages", "x");
-    let error = Packages::open(&tree).files_of("bash").unwrap_err();
-    assert!(error.to_string().contains("Berkeley DB"), "{error}");
+fn what_is_no_rpm_database_is_said() {
+    for (path, word) in [
+        ("/var/lib/rpm/Packages", "Berkeley DB"),
+        ("/usr/lib/sysimage/rpm/Packages.db", "ndb"),
+        ("/var/lib/rpm/rpmdb.sqlite", "SQLite"),
+    ] {
+        let tree = Mem::new().with_file(path, [b'x'; 600]);
+        let error = Packages::open(&tree).files_of("bash").unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
 }

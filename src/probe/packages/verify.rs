@@ -1,32 +1,41 @@
-//! Files that dpkg installed and that are gone or empty: what a power cut, a full disk or a hand
+//! Files that packages brought and that are gone or empty: what a power cut, a full disk or a hand
 //! that slipped leaves of a package.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::dpkg::Diversions;
-use super::recorded::entry;
-use super::{PackageError, lines, list, read};
+use super::sum::Sum;
+use super::{Packages, System, is_absent};
 use crate::model::{Kind, RootPath};
-use crate::root::Tree;
 
-/// The MD5 of nothing: the file is meant to be empty.
-const EMPTY: &[u8] = b"d41d8cd98f00b204e9800998ecf8427e";
 /// So many files of one package are named.
 const MOST_NAMES: usize = 6;
-/// What administrators and images leave out on purpose (dpkg's path-exclude, localepurge).
-const LEFT_OUT: &[&[u8]] = &[
-    b"usr/share/doc/",
-    b"usr/share/man/",
-    b"usr/share/info/",
-    b"usr/share/locale/",
-    b"usr/share/lintian/",
-    b"usr/share/help/",
-    b"usr/share/gnome/help/",
-    b"usr/share/doc-base/",
-    b"usr/share/bug/",
+/// What administrators and images leave out on purpose (dpkg's path-exclude, pacman's NoExtract,
+/// localepurge).
+const LEFT_OUT: &[&str] = &[
+    "/usr/share/doc/",
+    "/usr/share/man/",
+    "/usr/share/info/",
+    "/usr/share/locale/",
+    "/usr/share/lintian/",
+    "/usr/share/help/",
+    "/usr/share/gnome/help/",
+    "/usr/share/doc-base/",
+    "/usr/share/bug/",
 ];
+/// Of other systems than dpkg, whose lists do not tell what is configuration or may be left out,
+/// programs and libraries only.
+const KEPT: &[&str] = &[
+    "/usr/bin/",
+    "/usr/sbin/",
+    "/usr/lib",
+    "/bin/",
+    "/sbin/",
+    "/lib",
+];
+/// Below these: archives that are emptied once they are unpacked, and what Python makes anew.
+const MADE_ANEW: &[&str] = &["/usr/lib/locale/", "/usr/lib/sysimage/", "/usr/lib/python"];
 
 /// Files of one package that are not as they were installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,41 +48,55 @@ pub struct Lost {
     pub names: Vec<Vec<u8>>,
 }
 
-/// Every package with files lost, by name.
-///
-/// # Errors
-/// [`PackageError::Read`]: the database itself.
-pub fn lost_files(tree: &dyn Tree) -> Result<BTreeMap<String, Lost>, PackageError> {
-    let info = RootPath::new("/var/lib/dpkg/info");
-    let diversions = Diversions::read(tree)?;
-    let mut found: BTreeMap<String, Lost> = BTreeMap::new();
-    for file in list(tree, &info)? {
-        let Some(stem) = file.strip_suffix(".md5sums") else {
-            continue;
-        };
-        let package = stem.split(':').next().unwrap_or(stem);
-        let Some(text) = read(tree, &info.join(&file))? else {
-            continue;
-        };
-        let mut lost = Lost::default();
-        for (sum, path) in lines(&text).filter_map(entry) {
-            if LEFT_OUT.iter().any(|left_out| path.starts_with(left_out)) {
-                continue;
-            }
-            let listed = [b"/", path].concat();
-            let real = RootPath::from_bytes(diversions.real(package, &listed));
-            match tree.lstat(&real) {
-                Ok(meta) if meta.kind != Kind::File || meta.size > 0 || sum == EMPTY => continue,
-                Ok(_) => lost.empty += 1,
-                Err(_) => lost.gone += 1,
-            }
-            if lost.names.len() < MOST_NAMES {
-                lost.names.push(real.as_bytes().to_vec());
+/// What is lost, and which databases did not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostFiles {
+    /// Every package with files lost, by name.
+    pub packages: BTreeMap<String, Lost>,
+    /// Databases that cannot be read: why.
+    pub unread: Vec<String>,
+}
+
+impl Packages<'_> {
+    /// Looks for every file that every package recorded; none is opened.
+    #[must_use]
+    pub fn lost_files(&self) -> LostFiles {
+        let mut found = LostFiles::default();
+        for system in &self.systems {
+            let outcome = self.sums(*system, &|_| true, &mut |package, path, sum| {
+                if matters(*system, path) {
+                    self.lose(&mut found.packages, package, path, &sum);
+                }
+            });
+            if let Err(error) = outcome {
+                found.unread.push(error.to_string());
             }
         }
-        if lost != Lost::default() {
-            found.insert(package.to_string(), lost);
+        found
+    }
+
+    fn lose(&self, packages: &mut BTreeMap<String, Lost>, package: &str, path: &[u8], sum: &Sum) {
+        let real = RootPath::from_bytes(path);
+        let empty = match self.tree.lstat(&real) {
+            Ok(meta) if meta.kind != Kind::File || meta.size > 0 || sum.is_of_nothing() => return,
+            Ok(_) => true,
+            Err(error) if is_absent(&error) => false,
+            // A disk that fails has lost nothing yet.
+            Err(_) => return,
+        };
+        let lost = packages.entry(package.to_string()).or_default();
+        lost.empty += u32::from(empty);
+        lost.gone += u32::from(!empty);
+        if lost.names.len() < MOST_NAMES {
+            lost.names.push(path.to_vec());
         }
     }
-    Ok(found)
+}
+
+fn matters(system: System, path: &[u8]) -> bool {
+    let below = |bases: &[&str]| bases.iter().any(|base| path.starts_with(base.as_bytes()));
+    if system == System::Dpkg {
+        return !below(LEFT_OUT);
+    }
+    below(KEPT) && !below(MADE_ANEW) && !path.ends_with(b".pyc")
 }

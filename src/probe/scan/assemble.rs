@@ -12,6 +12,7 @@ use crate::probe::roots::{self, Evidence, RootFacts};
 use crate::probe::system::{Place, System, Want, name_all};
 use crate::probe::{hibernate, lastboot, loops};
 use crate::root::{InRoot, Tree};
+use crate::sys::mount;
 
 pub(super) fn assemble(scan: &mut Scan, candidates: Vec<Candidate>) {
     let mut systems: Vec<System> = candidates
@@ -32,6 +33,26 @@ pub(super) fn of_directory(root: &InRoot, path: &HostPath) -> System {
     let mut system = blank(facts, Place::Directory(path.clone()));
     read_tree(&mut system, root);
     name_all(std::slice::from_mut(&mut system));
+    system
+}
+
+/// A system that is mounted at `root`, read again; where it lies is known.
+pub(super) fn again(known: &System, inventory: &Inventory, root: &InRoot) -> System {
+    let mut system = System {
+        facts: roots::judge(root),
+        wants: Vec::new(),
+        boot: Boot::default(),
+        firmware: Vec::new(),
+        last_boot: None,
+        ..known.clone()
+    };
+    if system.volume().is_some() {
+        system.wants = wants(inventory, &system.facts);
+        if names_itself(&system) {
+            system.facts.evidence.push(Evidence::FstabNamesIt);
+        }
+    }
+    read_tree(&mut system, root);
     system
 }
 
@@ -197,6 +218,9 @@ fn complete(scan: &Scan, system: &mut System) {
         if volume.has_filesystem() && scan.peek(index).is_none() {
             let why = match &volume.usage {
                 Usage::Held(_) => "in use",
+                _ if volume.superblock.kind == "ntfs" && !mount::is_known("ntfs3") => {
+                    "is an NTFS, for which this kernel has no driver (ntfs3)"
+                }
                 _ => "cannot be looked into",
             };
             let line = (want.mount_point.clone(), format!("{} {why}", volume.name));

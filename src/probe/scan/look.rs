@@ -1,6 +1,7 @@
 //! Second part of the scan: a look into every filesystem, and which trees in it are roots.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Reason, Scan};
 use crate::model::RootPath;
@@ -8,7 +9,7 @@ use crate::probe::btrfs::{self, Subvolume};
 use crate::probe::busy::{self, Thing};
 use crate::probe::fstab::Purpose;
 use crate::probe::inventory::{Found, Inventory, Usage, Volume};
-use crate::probe::mountinfo::Mount;
+use crate::probe::mountinfo::{self, Mount};
 use crate::probe::peek::{self, Peek, PeekError};
 use crate::probe::roots::{self, RootFacts};
 use crate::probe::system::{Place, System};
@@ -47,7 +48,8 @@ pub(super) fn held(scan: &mut Scan, mounts: &[Mount]) {
             volume.usage = Usage::Held(Some(holder.clone()));
         } else if !disk_of_parts && busy::is_claimed(&volume.path).unwrap_or(false) {
             // A partition that is mounted claims its disk as well: only those without a table.
-            volume.usage = Usage::Held(busy::mounted_elsewhere(volume.number));
+            let holder = busy::mounted_elsewhere(volume.number);
+            volume.usage = Usage::Held(holder.or_else(|| busy::opener(volume.number)));
         }
     }
     spread(&mut scan.inventory);
@@ -65,6 +67,27 @@ pub(super) fn held(scan: &mut Scan, mounts: &[Mount]) {
     for (name, reason) in told {
         scan.skip(name, reason);
     }
+}
+
+/// Somebody else took `device` while we looked into it.
+pub(super) fn taken(scan: &mut Scan, device: &Path) {
+    let mounts = mountinfo::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
+    let volumes = &mut scan.inventory.volumes;
+    let Some(volume) = volumes.iter_mut().find(|volume| volume.path == device) else {
+        return;
+    };
+    let name = volume.name.clone();
+    if let Some(mount) = mount_of(&mounts, volume) {
+        let point = mount.mount_point.clone();
+        volume.usage = Usage::Mounted(point.clone());
+        let point = point.display();
+        return scan.note(format!(
+            "{name} was mounted on {point} while it was looked at"
+        ));
+    }
+    let holder = busy::mounted_elsewhere(volume.number).or_else(|| busy::opener(volume.number));
+    volume.usage = Usage::Held(holder.clone());
+    scan.skip(name, Reason::InUse(holder));
 }
 
 /// Whoever holds a disk holds its partitions, and whoever holds a partition works on the disk.
@@ -96,7 +119,7 @@ fn is_part_of_held(inventory: &Inventory, volume: &Volume) -> bool {
 
 /// The mount of a volume that shows most of it.
 fn mount_of<'m>(mounts: &'m [Mount], volume: &Volume) -> Option<&'m Mount> {
-    let mapper = std::path::Path::new("/dev/mapper").join(&volume.name);
+    let mapper = Path::new("/dev/mapper").join(&volume.name);
     mounts
         .iter()
         .filter(|mount| {

@@ -176,6 +176,16 @@ pub fn directory(path: &HostPath) -> std::io::Result<System> {
     Ok(assemble::of_directory(&root, path))
 }
 
+/// What a system that is mounted at `path` says of itself now: somebody may have worked in it
+/// since it was found.
+///
+/// # Errors
+/// The errno of open(2): the directory is not there.
+pub fn again(known: &System, inventory: &Inventory, path: &HostPath) -> std::io::Result<System> {
+    let root = InRoot::open(path)?;
+    Ok(assemble::again(known, inventory, &root))
+}
+
 impl Scan {
     /// The system as its fstab puts it together, seen through the open looks. Parts that could
     /// not be looked into are in [`System::unseen`].
@@ -225,13 +235,20 @@ impl Scan {
         }
     }
 
-    /// Closes every look, as [`Scan::finish`] does, and keeps what was found and its devices.
+    /// Closes every look, as [`Scan::finish`] does, and keeps what was found and its devices. A
+    /// device that somebody else took meanwhile is in use from here on.
     ///
     /// # Errors
-    /// Each device that is still claimed.
+    /// Each device that is still claimed by us.
     pub fn close_looks(&mut self) -> Result<(), Vec<PeekError>> {
-        let peeks = self.peeks.drain(..);
-        let left: Vec<PeekError> = peeks.filter_map(|(_, peek)| peek.finish().err()).collect();
+        let mut left = Vec::new();
+        for (_, peek) in std::mem::take(&mut self.peeks) {
+            match peek.finish() {
+                Ok(()) => {}
+                Err(PeekError::Taken(device)) => look::taken(self, &device),
+                Err(error) => left.push(error),
+            }
+        }
         if left.is_empty() { Ok(()) } else { Err(left) }
     }
 
@@ -264,7 +281,7 @@ impl Scan {
     /// Closes every look and proves that nothing of it is left, then lets the loop devices go.
     ///
     /// # Errors
-    /// Each device that is still claimed.
+    /// Each device that is still claimed by us.
     pub fn finish(mut self) -> Result<Found, Vec<PeekError>> {
         self.close_looks()?;
         drop(self.loops);

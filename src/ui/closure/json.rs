@@ -62,6 +62,14 @@ fn program(closure: &Closure, notes: bool) -> Value {
     }
     let missing = closure.missing.iter().map(|it| missing(closure, it));
     entry.insert("missing".into(), missing.collect());
+    if !closure.cut_off.is_empty() {
+        entry.insert("cut_off".into(), cut_off(closure));
+    }
+    if !closure.not_preloaded.is_empty() {
+        let names = closure.not_preloaded.iter();
+        let names = names.map(|name| json!(String::from_utf8_lossy(name)));
+        entry.insert("not_preloaded".into(), names.collect());
+    }
     entry.insert("versions".into(), versions(closure));
     entry.insert("needs_proc".into(), json!(closure.needs_proc));
     if notes {
@@ -106,10 +114,27 @@ fn step(step: &ScriptStep, notes: bool) -> Value {
     if let Some(name) = &step.missing {
         put(&mut entry, "missing", name.as_bytes());
     }
+    if let Some(reason) = &step.refused {
+        entry.insert("refused".into(), json!(reason));
+    }
     if let Some(closure) = &step.closure {
         entry.insert("closure".into(), program(closure, notes));
     }
     Value::Object(entry)
+}
+
+fn cut_off(closure: &Closure) -> Value {
+    closure
+        .cut_off
+        .iter()
+        .map(|cut| {
+            let mut entry = Map::new();
+            put(&mut entry, "path", cut.path.as_bytes());
+            entry.insert("length".into(), json!(cut.length));
+            entry.insert("whole".into(), json!(cut.whole));
+            Value::Object(entry)
+        })
+        .collect()
 }
 
 fn versions(closure: &Closure) -> Value {

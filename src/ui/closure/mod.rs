@@ -23,7 +23,7 @@ use crate::model::RootPath;
 #[derive(Debug)]
 pub enum Answer {
     /// What it loads.
-    Found(Closure),
+    Found(Box<Closure>),
     /// Why there is no answer.
     Failed(RootPath, String),
 }
@@ -41,6 +41,10 @@ pub fn complaints(closure: &Closure) -> Vec<String> {
             let name = escape_bytes(name.as_bytes());
             lines.push(format!("{program}: interpreter {name} not found"));
         }
+        if let Some(reason) = &step.refused {
+            let name = text_of(&step.program);
+            lines.push(format!("{program}: cannot be run by {name}: {reason}"));
+        }
         if let Some(inner) = &step.closure {
             lines.extend(complaints(inner));
         }
@@ -56,6 +60,13 @@ pub fn complaints(closure: &Closure) -> Vec<String> {
                 )
             }
             None => format!("{program}: {name} not found, needed by {by}"),
+        });
+    }
+    for cut in &closure.cut_off {
+        lines.push(if cut.path == closure.program {
+            format!("{program}: {cut}")
+        } else {
+            format!("{program}: {}: {cut}", text_of(&cut.path))
         });
     }
     for problem in &closure.versions {

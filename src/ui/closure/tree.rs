@@ -119,6 +119,8 @@ impl<'a> Painter<'a> {
         }
         self.interpreter(&indent);
         self.objects(&indent);
+        self.cut_off(&indent);
+        self.not_preloaded(&indent);
         self.versions(&indent);
         self.notes(&indent);
     }
@@ -126,9 +128,10 @@ impl<'a> Painter<'a> {
     fn step(&mut self, step: &ScriptStep, indent: &str) {
         let how = if step.through_env { "env" } else { "#!" };
         let mut line = format!("{indent}{}{}", self.style.last, text_of(&step.program));
-        match &step.missing {
-            Some(_) => line.push_str(&self.style.paint(RED, "  not found")),
-            None => line.push_str(&self.style.paint(DIM, &format!("  [{how}]"))),
+        match (&step.missing, &step.refused) {
+            (Some(_), _) => line.push_str(&self.style.paint(RED, "  not found")),
+            (None, Some(reason)) => line.push_str(&self.style.paint(RED, &format!("  {reason}"))),
+            (None, None) => line.push_str(&self.style.paint(DIM, &format!("  [{how}]"))),
         }
         self.line(&line);
     }
@@ -229,6 +232,23 @@ impl<'a> Painter<'a> {
                 let place = self.style.paint(DIM, &format!("searched {place}"));
                 self.line(&format!("{below}{place}"));
             }
+        }
+    }
+
+    fn cut_off(&mut self, indent: &str) {
+        for cut in &self.closure.cut_off {
+            let text = format!("{}: {cut}", text_of(&cut.path));
+            let text = self.style.paint(RED, &text);
+            self.line(&format!("{indent}   {text}"));
+        }
+    }
+
+    fn not_preloaded(&mut self, indent: &str) {
+        for name in &self.closure.not_preloaded {
+            let name = escape_bytes(name);
+            let text = format!("{name} is to be preloaded and not found: it starts without");
+            let text = self.style.paint(RED, &text);
+            self.line(&format!("{indent}   {text}"));
         }
     }
 

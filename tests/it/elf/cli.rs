@@ -59,6 +59,34 @@ impl Root {
 }
 
 #[test]
+fn a_file_is_found_in_a_root_by_any_name_of_either() {
+    let top = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(top.path().join("root/bin")).unwrap();
+    std::fs::write(top.path().join("root/bin/x"), "text").unwrap();
+    std::os::unix::fs::symlink("root", top.path().join("link")).unwrap();
+    for (root, file) in [("root", "link/bin/x"), ("link", "root/bin/x")] {
+        newroot(["closure", "--format", "paths", "--root", root, file])
+            .cwd(top.path())
+            .run()
+            .code(0)
+            .stdout_is("/bin/x\n");
+    }
+    let file = top.path().join("root/bin/x");
+    newroot([
+        "closure",
+        "--format",
+        "paths",
+        "--root",
+        "/proc/self/root",
+        "x",
+    ])
+    .cwd(top.path().join("root/bin"))
+    .run()
+    .code(0)
+    .stdout_is(&format!("{}\n", file.display()));
+}
+
+#[test]
 fn tree_shows_who_needs_whom() {
     let wanted = "\
 /usr/bin/p

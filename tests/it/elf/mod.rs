@@ -7,5 +7,6 @@ mod hostile;
 mod lab;
 mod musl;
 mod rules;
+mod script;
 mod truth;
 mod writer;

@@ -265,3 +265,149 @@ fn profiles_bring_directories_links_files_and_users() {
         "{passwd}"
     );
 }
+
+/// A root with true(1), and a library that nothing needs but a preload.
+fn with_preload(ground: &Ground) {
+    let copy = |from: &str, to: &str| {
+        let to = ground.file(to, "");
+        fs::copy(from, to).unwrap();
+    };
+    copy("/usr/bin/true", "/bin/true");
+    copy("/lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2");
+    for name in ["libc.so.6", "libm.so.6", "libresolv.so.2"] {
+        copy(
+            &format!("/lib/x86_64-linux-gnu/{name}"),
+            &format!("/lib/{name}"),
+        );
+    }
+    fs::rename(
+        ground.path("root/lib/libresolv.so.2"),
+        ground.file("/opt/pre.so", ""),
+    )
+    .unwrap();
+}
+
+#[test]
+fn what_a_profile_preloads_comes_along() {
+    let ground = Ground::new();
+    with_preload(&ground);
+    let profile = "description = 'p'\nprograms = ['/bin/true']\n\
+                   [environment]\nLD_PRELOAD = '/opt/pre.so libm.so.6 libgone.so'\n";
+    fs::write(ground.path("p.toml"), profile).unwrap();
+    let build = ["build", "--from", "root", "--profile", "./p.toml", "j"];
+    ground
+        .jail(&build)
+        .run()
+        .code(0)
+        .stderr_has("libgone.so is to be preloaded")
+        .stderr_has("is not found");
+    for path in ["opt/pre.so", "lib/libm.so.6"] {
+        assert!(ground.path("j").join(path).try_exists().unwrap(), "{path}");
+    }
+    ground
+        .jail(&["check", "j"])
+        .run()
+        .code(1)
+        .stdout_is("broken   /bin/true: libgone.so is to be preloaded, and is missing\n");
+}
+
+#[test]
+fn ld_so_preload_counts_where_the_jail_has_it() {
+    let ground = Ground::new();
+    with_preload(&ground);
+    ground.file(
+        "/etc/ld.so.preload",
+        "/opt/pre.so # all of them\nlibgone.so\n",
+    );
+    // Without the file nothing is preloaded.
+    let without = ["build", "--from", "root", "j", "/bin/true"];
+    ground.jail(&without).run().code(0);
+    assert!(!ground.path("j/opt").try_exists().unwrap());
+    ground.jail(&["check", "j"]).run().code(0);
+    let with = ["add", "j", "/etc/ld.so.preload"];
+    ground
+        .jail(&with)
+        .run()
+        .code(0)
+        .stderr_has("libgone.so is to be preloaded");
+    assert!(ground.path("j/opt/pre.so").try_exists().unwrap());
+    let why = ground.entry("j", "/opt/pre.so").unwrap()["why"].clone();
+    assert_eq!(why, serde_json::json!(["path /etc/ld.so.preload"]));
+    ground
+        .jail(&["check", "j"])
+        .run()
+        .code(1)
+        .stdout_has("libgone.so is to be preloaded");
+}
+
+#[test]
+fn what_does_not_start_here_is_said_at_the_end() {
+    let ground = Ground::new();
+    let program = ground.file("/bin/strange", "");
+    let mut bytes = fs::read("/bin/busybox").unwrap();
+    // e_machine: RISC-V.
+    bytes[18..20].copy_from_slice(&243_u16.to_le_bytes());
+    fs::write(&program, bytes).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let build = ["build", "--from", "root", "j", "/bin/strange"];
+    let run = ground.jail(&build).run();
+    run.code(0);
+    if !std::path::Path::new("/proc/sys/fs/binfmt_misc/qemu-riscv64").exists() {
+        run.stderr_has("will not start on this machine:\n  /bin/strange: it is for riscv64")
+            .stderr_has("\nnext: newroot enter j");
+    }
+}
+
+#[test]
+fn slips_in_a_profile_meet_the_nearest_name() {
+    let ground = Ground::new();
+    ground.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    ground.file("/dev/null", "x");
+    let tool = ground.file("/opt/bin/tool", "#!/opt/bin/tool\n");
+    fs::copy("/bin/busybox", &tool).unwrap();
+    let build = |text: &str| {
+        fs::write(ground.path("p.toml"), format!("description = 'p'\n{text}")).unwrap();
+        ground
+            .jail(&["build", "--from", "root", "-p", "./p.toml", "j"])
+            .run()
+    };
+    build("devices = ['/dev/nulll']")
+        .code(125)
+        .stderr_has("the nearest name there is:       /dev/null");
+    build("programs = ['/opt/bin/tol']")
+        .code(125)
+        .stderr_has("/opt/bin/tool");
+    build("program = ['/opt/bin/tool']")
+        .code(125)
+        .stderr_has("did you mean `programs`?");
+    build("programs = ['/opt/bin/tool']\nusers = ['roott']\n[environment]\nPATH = '/bin:/usr/bin'")
+        .code(0)
+        .stderr_has("there is no user roott")
+        .stderr_has(
+            "/opt/bin/tool is found by its whole path only: the profile's PATH is /bin:/usr/bin",
+        );
+    ground.jail(&["remove", "j"]).run().code(0);
+    let run =
+        build("programs = ['/opt/bin/tool']\nusers = ['root']\n[environment]\nPATH = '/opt/bin'");
+    run.code(0);
+    assert!(
+        !run.stderr.contains("whole path") && !run.stderr.contains("no user"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_directory_that_holds_something_is_named_with_the_way_out() {
+    let ground = Ground::new();
+    ground.file("/data/a", "a");
+    fs::create_dir(ground.path("full")).unwrap();
+    fs::write(ground.path("full/precious"), "x").unwrap();
+    ground
+        .jail(&["build", "--from", "root", "full", "/data"])
+        .run()
+        .code(125)
+        .stderr_has("it holds precious")
+        .stderr_has("ls -A full")
+        .stderr_has("newroot jail build full/jail PROGRAM");
+    assert_eq!(names(&ground.path("full")), ["precious"]);
+}

@@ -113,7 +113,8 @@ fn what_stands_in_the_way_of_a_new_file_stays() {
     ground
         .jail(&["update", "j"])
         .run()
-        .code(0)
+        .code(1)
+        .stderr_has("set it aside, then do this again: mv ")
         .stderr_has("/data/new: something that newroot did not make is in the way");
     assert_eq!(read(&ground, "data/new"), "mine");
 }
@@ -144,6 +145,47 @@ fn add_extends_the_request() {
         .run()
         .code(125)
         .stderr_has("/no/such");
+}
+
+/// `/` by other names, and a root by the name of a link to it.
+#[test]
+fn a_root_is_known_by_what_it_is_and_not_by_its_name() {
+    let ground = Ground::new();
+    let data = ground.path("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("a"), "a").unwrap();
+    let item = data.to_str().unwrap();
+    for from in ["/proc/self/root", "/usr/.."] {
+        // The jail lies in what it is made of: it is not copied into itself, however often.
+        let jail = data.join("j");
+        let dir = jail.to_str().unwrap();
+        ground
+            .jail(&["build", "--from", from, dir, item])
+            .run()
+            .code(0);
+        ground.jail(&["update", dir]).run().code(0);
+        let copied = super::names(&jail.join(item.trim_start_matches('/')));
+        assert_eq!(copied, ["a"], "{from}");
+        let again = ["add", "--from", "/", dir, item];
+        ground
+            .jail(&again)
+            .run()
+            .code(0)
+            .stderr_has("is up to date");
+        ground.jail(&["remove", dir]).run().code(0);
+    }
+    ground.file("/bin/x", "x");
+    std::os::unix::fs::symlink("root", ground.path("other")).unwrap();
+    ground
+        .jail(&["build", "--from", "root", "root/j", "other/bin"])
+        .run()
+        .code(0);
+    let run = ground
+        .jail(&["add", "--from", "other", "root/j", "/"])
+        .run();
+    run.code(0);
+    assert_eq!(super::names(&ground.path("root/j/bin")), ["x"]);
+    assert!(!ground.path("root/j/j").try_exists().unwrap());
 }
 
 #[test]
@@ -188,6 +230,47 @@ fn remove_takes_an_unchanged_jail_away_and_refuses_what_is_none() {
         .code(125)
         .stderr_has("it does not exist");
     assert!(ground.path("root/data/a").try_exists().unwrap());
+}
+
+#[test]
+fn a_damaged_manifest_changes_nothing_and_says_how_to_build_it_again() {
+    let ground = built();
+    let path = ground.path("j/.newroot/manifest.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    let from = ground.path("root");
+    let again = format!("newroot jail build --from {} j /data", from.display());
+    let cut = &whole[..whole.len() - 100];
+    let other = whole.replace("\"version\": 1", "\"version\": 9");
+    for (text, hint) in [
+        (cut, again.as_str()),
+        (other.as_str(), again.as_str()),
+        ("", "newroot jail build j PROGRAM"),
+        ("[1]", "newroot jail build j PROGRAM"),
+    ] {
+        fs::write(&path, text).unwrap();
+        for words in [
+            &["check", "j"][..],
+            &["show", "j"],
+            &["update", "j"],
+            &["add", "j", "/data/a"],
+            &["remove", "j"],
+            &["remove", "--all", "j"],
+        ] {
+            ground
+                .jail(words)
+                .run()
+                .code(125)
+                .stderr_has("nothing was changed")
+                .stderr_has("mv j j.old")
+                .stderr_has(hint);
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(read(&ground, "data/a"), "a1");
+    }
+    fs::rename(ground.path("j"), ground.path("j.old")).unwrap();
+    let words: Vec<&str> = again.split(' ').skip(2).collect();
+    ground.jail(&words).run().code(0);
+    ground.jail(&["check", "j"]).run().code(0);
 }
 
 #[test]

@@ -262,6 +262,11 @@ pub(super) const STATE: &[Case] = &[
         "truncate -s 50003 var/lib/dpkg/status; printf '\\nDescri' >>var/lib/dpkg/status",
         "package-database",
     ),
+    (
+        "pacman was interrupted",
+        "mkdir -p var/lib/pacman/local; : >var/lib/pacman/db.lck",
+        "package-lock",
+    ),
     ("passwd emptied", ": >etc/passwd", "passwd"),
     (
         "passwd without root",
@@ -339,4 +344,29 @@ pub(super) const STATE: &[Case] = &[
         "mkdir -p var/backups/newroot/x; : >var/backups/newroot/x/unfinished",
         "unfinished-repair",
     ),
+];
+
+/// What is worth a note and no more.
+pub(super) const NOTES: &[Case] = &[
+    (
+        "an initramfs without kernel",
+        "cp boot/initrd.img-* boot/initrd.img-5.10.0-1-amd64",
+        "initramfs-without-kernel",
+    ),
+    (
+        "a mount point is missing",
+        "echo 'UUID=1234-5678 /data ext4 defaults 0 2' >>etc/fstab",
+        "fstab-mount-point",
+    ),
+    (
+        "root is locked",
+        "sed -i 's/^root:[^:]*:/root:*:/' etc/shadow",
+        "root-locked",
+    ),
+    (
+        "SELinux relabels",
+        "mkdir -p etc/selinux; printf 'SELINUX=permissive\nSELINUXTYPE=default\n' >etc/selinux/config; : >.autorelabel",
+        "selinux-relabel",
+    ),
+    ("machine-id is missing", "rm etc/machine-id", "machine-id"),
 ];

@@ -10,7 +10,7 @@ use crate::need::Need;
 use crate::trial::Trial;
 
 /// Name, what damages `DISK` (or, after `root:`, the mounted root), what mends it, the finding.
-type Case = (&'static str, &'static str, &'static str, &'static str);
+pub(super) type Case = (&'static str, &'static str, &'static str, &'static str);
 
 /// Its root filesystem begins behind 1 MiB of table, 1 MiB for GRUB and 64 MiB of ESP.
 const ROOT_OFFSET: u64 = (1 + 1 + 64) << 20;
@@ -21,7 +21,7 @@ const MEND_FSTAB: &str = "root: mv etc/fstab.mine etc/fstab";
 /// The table, GRUB's image, the ESP: everything before the root.
 const MEND_START: &str = "dd if=FRESH of=DISK bs=1M count=66 conv=notrunc status=none";
 
-const CASES: &[Case] = &[
+pub(super) const CASES: &[Case] = &[
     (
         "no boot code",
         "dd if=/dev/zero of=DISK bs=440 count=1 conv=notrunc status=none",
@@ -139,7 +139,7 @@ fn broken() {
 }
 
 /// A copy of the Debian's disk, for as long as the directory lives.
-fn copy() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn copy() -> (tempfile::TempDir, PathBuf) {
     let fresh = debian::disk();
     let directory = tempfile::tempdir_in(fresh.parent().unwrap()).unwrap();
     let copy = directory.path().join("disk.img");
@@ -152,7 +152,7 @@ fn copy() -> (tempfile::TempDir, PathBuf) {
 }
 
 /// The same Debian, started by UEFI. Its ESP is an ext2: this kernel may have no vfat.
-fn uefi(disk: &Path) {
+pub(super) fn uefi(disk: &Path) {
     sh(&format!(
         "mke2fs -q -F -t ext2 -E offset={ESP_OFFSET} {} 64m",
         disk.display()
@@ -179,7 +179,7 @@ fn uefi(disk: &Path) {
 }
 
 /// Name, what is done in the ESP, what undoes it, the finding.
-const ESP_CASES: &[Case] = &[
+pub(super) const ESP_CASES: &[Case] = &[
     (
         "the ESP emptied",
         "mv EFI away",

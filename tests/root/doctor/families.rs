@@ -16,6 +16,8 @@ use crate::trial::Trial;
 
 const ROOT: &str = "11111111-2222-4333-8444-555555555555";
 const VERSION: &str = "6.12.0-1";
+/// Made by rpm(8): what [`Tree::sums`] lays out.
+const RPMDB: &[u8] = include_bytes!("../../fixtures/rpm/sums.sqlite");
 
 pub(super) fn trials() -> Vec<Trial> {
     let musl = [DEBIAN, &[Need::File("/lib/ld-musl-x86_64.so.1")]].concat();
@@ -131,6 +133,29 @@ impl Tree {
         }
     }
 
+    /// What the package of the fixture rpm/sums.sqlite brought; it holds a program that is no whole
+    /// one, and was meant to be so.
+    fn sums(&self) {
+        self.file("usr/bin/sums", "#!/bin/sh\necho sums\n");
+        self.file("usr/bin/sums-cut", "\x7fELF cut off on purpose\n");
+        self.mode("usr/bin/sums-cut", 0o755);
+        self.link("usr/bin/sums-link", "sums");
+        self.file("usr/lib/sums/data", "data\n");
+        self.file("usr/lib/sums/empty", "");
+    }
+
+    /// Breaks it by a script: says whether this, with these words about the package, is all that is
+    /// found.
+    fn breaks(&self, script: &str, kind: &str, words: &[&str]) {
+        sh(&format!("cd {}; {script}", self.path().display()));
+        let report = report(self.path());
+        super::is_only(&report, kind).unwrap_or_else(|why| panic!("{script}: {why}"));
+        let text = report["findings"].to_string();
+        for word in words {
+            assert!(text.contains(word), "{script}: {word}: {report:#}");
+        }
+    }
+
     /// Says whether the doctor finds nothing.
     fn is_well(&self) {
         let report = report(self.path());
@@ -180,7 +205,32 @@ fn fedora() {
     tree.file("etc/selinux/targeted/policy/policy.33", "policy");
     tree.file("etc/sudoers", "Defaults !visiblepw\nroot ALL=(ALL) ALL\n%wheel ALL=(ALL) ALL\n#includedir /etc/sudoers.d\n");
     tree.mode("etc/sudoers", 0o440);
+    tree.sums();
+    tree.link("var/lib/rpm", "../../usr/lib/sysimage/rpm");
+    fs::create_dir_all(tree.at("usr/lib/sysimage/rpm")).unwrap();
+    fs::write(tree.at("usr/lib/sysimage/rpm/rpmdb.sqlite"), RPMDB).unwrap();
     tree.is_well();
+    tree.breaks(
+        "echo >>usr/bin/sums-cut",
+        "program-damaged",
+        &[
+            "has not the checksum that package newroot-sums recorded",
+            "dnf reinstall newroot-sums",
+        ],
+    );
+    tree.breaks(
+        "truncate -s -1 usr/bin/sums-cut; : >usr/lib/sums/data",
+        "package-files",
+        &[
+            "1 file of package newroot-sums is empty",
+            "/usr/lib/sums/data",
+        ],
+    );
+    tree.breaks(
+        "echo data >usr/lib/sums/data; sed -i 's,^linux .*,linux /vmlinuz-gone,' boot/loader/entries/*",
+        "bootloader-config-file",
+        &["/vmlinuz-gone", "kernel-install add-all"],
+    );
 }
 
 fn arch() {
@@ -221,7 +271,43 @@ fn arch() {
         "var/lib/pacman/local/bash-5.2-1/files",
         "%FILES%\nusr/\nusr/bin/\nusr/bin/bash\n\n",
     );
+    tree.file("usr/lib/systemd/system/a.service", "[Unit]\n");
+    sh(&format!(
+        "cd {}; sum() {{ sha256sum $1 | cut -d' ' -f1; }}; {{ echo '#mtree'; \
+         echo '/set type=file uid=0 gid=0 mode=755'; echo './usr time=1.0 type=dir'; \
+         echo \"./usr/bin/bash time=1.0 size=1 sha256digest=$(sum usr/bin/bash)\"; \
+         unit=usr/lib/systemd/system/a.service; \
+         echo \"./$unit time=1.0 mode=644 size=7 sha256digest=$(sum $unit)\"; \
+         }} | gzip >var/lib/pacman/local/bash-5.2-1/mtree",
+        tree.path().display()
+    ));
     tree.is_well();
+    tree.breaks(
+        "cp -p usr/bin/bash tmp/bash; truncate -s 50000 usr/bin/bash",
+        "program-damaged",
+        &["has not the checksum that package bash recorded"],
+    );
+    tree.breaks(
+        "mv tmp/bash usr/bin/bash; : >usr/lib/systemd/system/a.service",
+        "package-files",
+        &["1 file of package bash is empty", "pacman -S bash"],
+    );
+    // systemd-boot: another root than fstab's, and no program on the ESP.
+    tree.breaks(
+        "echo '[Unit]' >usr/lib/systemd/system/a.service; \
+         sed -i s/root=UUID=1111/root=UUID=2222/ boot/loader/entries/arch.conf",
+        "bootloader-config-device",
+        &[
+            "22221111-2222-4333-8444-555555555555",
+            "boot/loader/entries/arch.conf",
+        ],
+    );
+    tree.breaks(
+        "sed -i s/root=UUID=2222/root=UUID=1111/ boot/loader/entries/arch.conf; \
+         : >boot/EFI/systemd/systemd-bootx64.efi; : >boot/EFI/BOOT/BOOTX64.EFI",
+        "bootloader-missing",
+        &["bootctl --variables=yes install"],
+    );
 }
 
 fn opensuse() {
@@ -265,7 +351,15 @@ fn opensuse() {
         "#%PAM-1.0\nauth include common-auth\n",
     );
     tree.file("usr/lib/pam.d/other", "#%PAM-1.0\n");
+    tree.sums();
+    fs::create_dir_all(tree.at("usr/lib/sysimage/rpm")).unwrap();
+    fs::write(tree.at("usr/lib/sysimage/rpm/rpmdb.sqlite"), RPMDB).unwrap();
     tree.is_well();
+    tree.breaks(
+        "rm usr/bin/sums",
+        "package-files",
+        &["zypper install --force newroot-sums"],
+    );
 }
 
 fn alpine() {
@@ -299,7 +393,27 @@ fn alpine() {
         "lib/apk/db/installed",
         "P:musl\nV:1.2.5-r9\nF:lib\nR:ld-musl-x86_64.so.1\n\n",
     );
+    sh(&format!(
+        "cd {}; sum() {{ sha1sum $1 | cut -c1-40 | perl -ne 'chomp; print pack \"H*\", $_' | base64; }}; \
+         printf 'P:apk-tools\\nF:usr/bin\\nR:apk\\na:0:0:755\\nZ:Q1%s\\n\\n' \"$(sum usr/bin/apk)\" \
+         >>lib/apk/db/installed",
+        tree.path().display()
+    ));
     tree.is_well();
+    tree.breaks(
+        "truncate -s 5000 usr/bin/apk",
+        "program-damaged",
+        &[
+            "has not the checksum that package apk-tools recorded",
+            "apk fix --reinstall apk-tools",
+        ],
+    );
+    tree.breaks(
+        "rm usr/bin/apk; sed -i '/^P:apk/,$d' lib/apk/db/installed; \
+         sed -i s/initramfs-lts/initramfs-gone/ boot/extlinux.conf",
+        "bootloader-config-file",
+        &["initramfs-gone", "update-extlinux"],
+    );
 }
 
 /// What newroot itself makes: it does not boot, and nobody asks it to.

@@ -1,11 +1,15 @@
 //! The doctor on a real Debian, whole and broken, and on trees made to trap it.
 
+mod apart;
 mod cases;
 mod debian;
 mod disks;
 mod families;
+mod firmware;
 mod hostile;
+mod lastboot;
 mod layer;
+mod marked;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -35,11 +39,17 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::new("doctor::broken_programs", DEBIAN, broken_programs).timeout(PATIENCE),
         Trial::new("doctor::broken_boot", DEBIAN, broken_boot).timeout(PATIENCE),
         Trial::new("doctor::broken_state", DEBIAN, broken_state).timeout(PATIENCE),
+        Trial::new("doctor::worth_a_note", DEBIAN, worth_a_note).timeout(PATIENCE),
+        Trial::new("doctor::every_kind_has_a_case", &[], every_kind_has_a_case),
         Trial::new("doctor::quick_says_what_it_left_out", DEBIAN, quick).timeout(PATIENCE),
     ];
+    all.extend(apart::trials());
     all.extend(disks::trials());
     all.extend(families::trials());
+    all.extend(firmware::trials());
     all.extend(hostile::trials());
+    all.extend(lastboot::trials());
+    all.extend(marked::trials());
     all
 }
 
@@ -64,6 +74,17 @@ pub(super) fn grave(report: &Value) -> Vec<String> {
         .iter()
         .filter(|it| it["severity"] != "note")
         .map(|it| it["kind"].as_str().unwrap().to_string())
+        .collect()
+}
+
+/// Severity and kind of everything that is found, notes included.
+pub(super) fn all(report: &Value) -> Vec<(&str, &str)> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    findings
+        .map(|it| {
+            let text = |name: &str| it[name].as_str().unwrap();
+            (text("severity"), text("kind"))
+        })
         .collect()
 }
 
@@ -119,6 +140,49 @@ fn broken(cases: &[cases::Case]) {
     );
 }
 
+/// Notes, and no more than the one.
+fn worth_a_note() {
+    let base = Base::get();
+    for (name, script, kind) in cases::NOTES {
+        let layer = base.layer();
+        layer.sh(script);
+        let report = report(&layer.root);
+        assert_eq!(all(&report), [("note", *kind)], "{name}: {report:#}");
+    }
+}
+
+/// What the doctor can find is broken somewhere in these tests, and found.
+fn every_kind_has_a_case() {
+    let tables = [cases::PROGRAMS, cases::BOOT, cases::STATE, cases::NOTES];
+    let disks = [disks::CASES, disks::ESP_CASES];
+    let pairs = |kinds: &[(&'static str, &'static str)]| -> Vec<&'static str> {
+        kinds.iter().map(|(_, kind)| *kind).collect()
+    };
+    let cases: Vec<&str> = [
+        tables.concat().iter().map(|case| case.2).collect(),
+        disks.concat().iter().map(|case| case.3).collect(),
+        marked::CASES.iter().map(|case| case.kind).collect(),
+        firmware::CASES
+            .iter()
+            .flat_map(|case| pairs(case.4))
+            .collect(),
+        lastboot::CASES
+            .iter()
+            .flat_map(|case| pairs(case.3))
+            .collect(),
+        // By the end of the firmware's trial.
+        vec!["fstab-unreliable-name"],
+        apart::KINDS.to_vec(),
+    ]
+    .concat();
+    let without: Vec<&str> = newroot::doctor::Kind::ALL
+        .iter()
+        .map(|kind| kind.word())
+        .filter(|word| !cases.contains(word))
+        .collect();
+    assert!(without.is_empty(), "no case breaks: {without:?}");
+}
+
 fn quick() {
     let base = Base::get();
     let layer = base.layer();
@@ -131,5 +195,6 @@ fn quick() {
     let run = newroot(words).run();
     run.code(0)
         .stdout_has("programs and libraries (--quick)")
+        .stdout_has("files of packages (--quick)")
         .stdout_has("WARN 1: fstab is missing");
 }

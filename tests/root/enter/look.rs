@@ -12,6 +12,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("enter::a_missing_loader_is_named", &[], loader),
         Trial::new("enter::missing_libraries_are_named", &[], libraries),
+        Trial::new("enter::a_program_that_is_cut_off_is_named", &[], cut_off),
         Trial::new(
             "enter::a_missing_interpreter_is_named",
             busybox,
@@ -52,6 +53,20 @@ fn libraries() {
         .code(127)
         .stderr_has("libraries that it needs are missing")
         .stderr_has("libtinfo.so.6, which /bin/bash needs");
+}
+
+fn cut_off() {
+    let root = Path::new("/mnt/g");
+    fixture::glibc_root(root, &["bash"]);
+    let bash = std::fs::OpenOptions::new()
+        .write(true)
+        .open(root.join("bin/bash"));
+    bash.unwrap().set_len(100_000).unwrap();
+    enter(&["/mnt/g", "bash"])
+        .run()
+        .code(126)
+        .stderr_has("cannot start /bin/bash in /mnt/g: a file that it loads is cut off")
+        .stderr_has("/bin/bash: the file is cut off: it has 100000 bytes");
 }
 
 fn interpreter() {

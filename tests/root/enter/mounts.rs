@@ -13,6 +13,11 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("enter::the_usual_mounts", needs, usual),
         Trial::new("enter::binds", needs, binds),
+        Trial::new(
+            "enter::binds_meet_links_and_each_other",
+            needs,
+            binds_meet_links_and_each_other,
+        ),
         Trial::new("enter::an_empty_directory_with_usr", &[], empty_with_usr),
         Trial::new("enter::a_root_without_mount_points", needs, skeleton),
         Trial::new("enter::a_jail_gets_a_minimal_dev", needs, jail),
@@ -82,6 +87,84 @@ fn binds() {
         .arg("/mnt/src/sub")
         .status()
         .unwrap();
+}
+
+/// Targets are looked for in the root as it is by then, with every link and earlier bind.
+fn binds_meet_links_and_each_other() {
+    let root = root();
+    std::fs::create_dir_all(root.join("opt/sub")).unwrap();
+    for dir in ["/mnt/src/in", "/mnt/other"] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    super::write("/mnt/src/f", "src\n");
+    super::write("/mnt/other/f", "other\n");
+    let link = |target: &str, at: &str| std::os::unix::fs::symlink(target, at).unwrap();
+    link("/opt", "/mnt/r/directory");
+    link("etc/passwd", "/mnt/r/file");
+    link("/run/late", "/mnt/r/into-run");
+    link("../../../../../../etc", "/mnt/r/up");
+    link("in", "/mnt/src/inner");
+    link("/etc", "/mnt/src/outer");
+    let run = |binds: &[&str], words: &[&str]| {
+        let options = binds.iter().flat_map(|bind| ["--bind", bind]);
+        let words: Vec<&str> = options
+            .chain(["/mnt/r"])
+            .chain(words.iter().copied())
+            .collect();
+        enter(&words).run()
+    };
+    for (binds, file, text) in [
+        (&["/mnt/src:/directory"][..], "/opt/f", "src\n"),
+        (&["/mnt/src/f:/file"], "/etc/passwd", "src\n"),
+        (&["/mnt/src:/into-run"], "/run/late/f", "src\n"),
+        (&["/mnt/src:/up"], "/etc/f", "src\n"),
+        (
+            &["/mnt/src:/opt", "/mnt/other:/opt/in"],
+            "/opt/in/f",
+            "other\n",
+        ),
+        (
+            &["/mnt/src:/opt", "/mnt/other:/opt/inner"],
+            "/opt/in/f",
+            "other\n",
+        ),
+        (
+            &["/mnt/src:/opt", "/mnt/other:/opt/outer"],
+            "/etc/f",
+            "other\n",
+        ),
+        (
+            &["/mnt/src:/new/a", "/mnt/other:/new/a/in"],
+            "/new/a/in/f",
+            "other\n",
+        ),
+        (&["/mnt/src:/opt", "/mnt/other:/opt"], "/opt/f", "other\n"),
+    ] {
+        run(binds, &["cat", file]).code(0).stdout_is(text);
+    }
+    // Not made in what is somebody's own; said as what it is.
+    run(&["/mnt/src:/opt", "/mnt/other:/opt/sub"], &["true"])
+        .code(125)
+        .stderr_has("/mnt/src is bound on /opt before, and has no such place")
+        .stderr_has("mkdir -p /mnt/src/sub");
+    run(&["/mnt/other:/opt/sub", "/mnt/src:/opt"], &["ls", "/opt"])
+        .code(0)
+        .stderr_has("hides what was bound on /opt/sub before");
+    run(&["/mnt/src:/dev/none"], &["ls"])
+        .code(125)
+        .stderr_has("nothing can be made below /dev");
+    for everything in ["/mnt/src:/", "/mnt/src:../.."] {
+        run(&[everything], &["ls"])
+            .code(2)
+            .stderr_has("newroot enter /mnt/src");
+    }
+    run(&["/none:/opt"], &["ls"])
+        .code(125)
+        .stderr_has("cannot bind /none");
+    run(&["/mnt/src/f:/opt"], &["ls"])
+        .code(125)
+        .stderr_has("not both");
+    assert_eq!(std::fs::read_dir("/mnt/src/in").unwrap().count(), 0);
 }
 
 fn empty_with_usr() {

@@ -69,6 +69,22 @@ fn joined() {
             .run()
             .code(0)
             .stdout_is(&format!("kill -TERM {}\n", child.id()));
+        // What -n prints does the same, and -n itself does nothing.
+        let dry = newroot([
+            "-n",
+            "exec",
+            name,
+            "sh",
+            "-c",
+            "touch /run/dry; cat /run/marker",
+        ]);
+        let dry = dry.run();
+        dry.code(0).stdout_has("chroot /proc/");
+        exec(&["ls", "/run"]).code(0).stdout_is("lock\nmarker\n");
+        super::super::jail::command(&["bash", "-c", &dry.stdout]);
+        exec(&["ls", "/run"])
+            .code(0)
+            .stdout_is("dry\nlock\nmarker\n");
         newroot(["stop", name])
             .run()
             .code(0)
@@ -89,10 +105,22 @@ fn unknown() {
         .run()
         .code(0)
         .stderr_has("nothing to clean up");
+    // Who only looks makes nothing.
+    assert!(!std::path::Path::new("/run/newroot").exists());
     root();
     let mut one = started(&["/mnt/r", "sh", "-c", "echo ready; exec sleep 1000"]);
     let mut two = started(&["/mnt/r", "sh", "-c", "echo ready; exec sleep 1000"]);
     newroot(["stop", "r"]).run().code(125).stderr_has("several");
+    // A variable that was not set names no session, and a slip finds the nearest.
+    for (name, words) in [
+        ("", "there is none"),
+        ("rr", "nearest"),
+        ("/mnt/r", "in that root"),
+    ] {
+        for verb in [&["stop", name][..], &["exec", name, "ls"][..]] {
+            newroot(verb).run().code(125).stderr_has(words);
+        }
+    }
     // Cleanup never touches the living.
     newroot(["cleanup"]).run().code(0);
     assert!(one.try_wait().unwrap().is_none());

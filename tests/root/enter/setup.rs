@@ -22,7 +22,11 @@ fn apparmor() {
     let setup = || enter(&["/mnt/r", "newroot", "setup", "apparmor"]).run();
     // No AppArmor: nothing to set up.
     setup().code(125).stderr_has("/etc/apparmor.d");
-    std::fs::create_dir(root.join("etc/apparmor.d")).unwrap();
+    std::fs::create_dir_all(root.join("etc/apparmor.d/abi")).unwrap();
+    // One that has no rule for user namespaces: the profile would only break its start.
+    setup().code(125).stderr_has("older than 4.0");
+    assert!(!root.join("etc/apparmor.d/newroot").try_exists().unwrap());
+    super::write(root.join("etc/apparmor.d/abi/4.0"), "");
     // No parser: the package is named.
     setup().code(125).stderr_has("package apparmor");
     std::fs::create_dir_all(root.join("sbin")).unwrap();

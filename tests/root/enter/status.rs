@@ -9,6 +9,8 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("enter::exit_statuses", needs, exit_statuses),
         Trial::new("enter::status_file", needs, status_file),
+        Trial::new("enter::status_file_comes_first", needs, status_first),
+        Trial::new("enter::text_needs_a_shell", needs, text_without_sh),
     ]
 }
 
@@ -46,6 +48,52 @@ fn exit_statuses() {
         .code(5);
     enter(&["/", "sh", "-c", "exit 6"]).run().code(6);
     assert!(super::records().is_empty());
+}
+
+/// A file that cannot be written stops the run before anything is done.
+fn status_first() {
+    root();
+    let word = ["sh", "-c", "echo started > /tmp/started"];
+    let runs: [&[&str]; 2] = [
+        &["--bind", "/tmp", "/mnt/r"],
+        &["--lent", "--bind", "/tmp", "/mnt/r"],
+    ];
+    for run in runs {
+        for file in ["/none/status", "/tmp"] {
+            enter(&[&["--status", file], run, &word].concat())
+                .run()
+                .code(125)
+                .stderr_has(&format!("cannot write {file}"))
+                .stderr_has("nothing was changed");
+            assert!(!std::path::Path::new("/tmp/started").exists());
+            assert!(super::records().is_empty());
+        }
+    }
+    // A named pipe's reader gets it at the end.
+    super::super::jail::command(&["mkfifo", "/mnt/pipe"]);
+    let reader = std::process::Command::new("cat")
+        .arg("/mnt/pipe")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    enter(&["--status", "/mnt/pipe", "/mnt/r", "sh", "-c", "exit 4"])
+        .run()
+        .code(4);
+    let read = reader.wait_with_output().unwrap().stdout;
+    assert!(read.starts_with(b"{\"by\":\"command\""), "{read:?}");
+}
+
+/// Text without `#!` goes to the root's sh, where there is one.
+fn text_without_sh() {
+    let root = root();
+    executable(root.join("bin/text"), b"exit 9\n");
+    std::fs::remove_file(root.join("bin/sh")).unwrap();
+    for dry in [&[][..], &["-n"]] {
+        enter(&[dry, &["/mnt/r", "text"]].concat())
+            .run()
+            .code(126)
+            .stderr_has("text without a #! line, and there is no /bin/sh to run it");
+    }
 }
 
 fn status_file() {

@@ -16,6 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("enter::in_the_background", needs, background),
         Trial::new("enter::the_window_has_a_size", needs, size),
         Trial::new("enter::sighup_ends_a_shell", needs, hangup),
+        Trial::new("enter::a_shell_in_a_nested_namespace", needs, nested),
     ]
 }
 
@@ -78,8 +79,8 @@ fn shell() {
     tmux.line("newroot enter /mnt/r");
     tmux.wait_for("(newroot:r)#");
     tmux.line("echo $TERM $HOME $USER; pwd; tty");
-    let screen = tmux.wait_for("root");
-    assert!(screen.contains("screen /root root"), "{screen}");
+    // The prompt has "root" in it as well.
+    tmux.wait_for("screen /root root");
     // Job control inside: the inner shell has a terminal of its own.
     tmux.line("sleep 100");
     std::thread::sleep(std::time::Duration::from_millis(200));
@@ -153,9 +154,45 @@ fn size() {
     tmux.resize(100, 30);
     tmux.line("newroot enter /mnt/r stty size");
     tmux.wait_for("30 100");
+    // What is typed while a session ends is the session's.
+    super::until("it has ended", || super::records().is_empty());
+    tmux.wait_for_last_line("outer$");
     // A serial line says 0x0.
     tmux.line("stty rows 0 columns 0; newroot enter /mnt/r stty size");
     tmux.wait_for("24 80");
+}
+
+/// The group that has the terminal is outside of the PID namespace: a shell that asks who has it
+/// gets no answer, unless the terminal is its own.
+fn nested() {
+    let tmux = terminal();
+    let root = std::path::Path::new("/mnt/b");
+    crate::fixture::glibc_root(root, &["bash", "sleep", "stty", "cat"]);
+    let binary = std::env::var("NEWROOT_BIN").unwrap();
+    for _ in 0..2 {
+        tmux.line(&format!(
+            "clear; unshare --fork --pid --mount-proc {binary} enter /mnt/b bash; echo status=$?"
+        ));
+        tmux.wait_for("(newroot:b)");
+        tmux.line("sleep 100");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        tmux.keys(&["C-z"]);
+        tmux.wait_for("Stopped");
+        tmux.line("clear; kill -9 %1; stty size; fg; exit 3");
+        let screen = tmux.wait_for("status=3");
+        assert!(screen.contains("24 80"), "{screen}");
+        tmux.wait_for_last_line("outer$");
+    }
+    // The outer shell could not bring back a job that stops there: it goes on.
+    let nested = format!("unshare --fork --pid --mount-proc {binary} enter /mnt/b");
+    tmux.line(&format!(
+        "clear; {nested} bash -c 'echo beg\"\"un; read a; echo got=$a'; echo status=$?"
+    ));
+    tmux.wait_for("begun");
+    tmux.keys(&["C-z"]);
+    tmux.line("word");
+    tmux.wait_for("got=word");
+    tmux.wait_for("status=0");
 }
 
 fn hangup() {
@@ -167,7 +204,8 @@ fn hangup() {
     let pid = list[0]["record"]["supervisor"]["pid"].as_i64().unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    super::until("it has ended", || super::records().is_empty());
+    tmux.wait_for("# outer$");
     tmux.line("echo status=$?");
     tmux.wait_for("status=129");
-    assert!(super::records().is_empty());
 }

@@ -23,6 +23,11 @@ pub(super) fn trials() -> Vec<Trial> {
             killed_in_a_mount_point,
         ),
         Trial::new("jail::killed_in_an_update", &strace, killed_in_an_update),
+        Trial::new(
+            "jail::killed_in_an_add_nothing_is_unknown",
+            &strace,
+            killed_in_an_add,
+        ),
         Trial::new("jail::told_to_stop_it_cleans_up", &strace, told_to_stop),
         Trial::new(
             "jail::any_failing_call_leaves_nothing",
@@ -62,7 +67,10 @@ fn nothing_left(in_tmp: &[&str]) {
 /// `cleanup` leaves no record of a dead session.
 fn cleaned() {
     newroot(["cleanup"]).run().code(0);
-    assert_eq!(names("/run/newroot"), [""; 0]);
+    // Killed before there was a place for records there is none: cleanup makes nothing.
+    if is_there("/run/newroot") {
+        assert_eq!(names("/run/newroot"), [""; 0]);
+    }
 }
 
 fn killed() {
@@ -155,6 +163,69 @@ fn killed_in_an_update() {
     );
 }
 
+/// Every path of a jail but its manifest's directory.
+fn all_below(top: &str) -> Vec<std::path::PathBuf> {
+    let all = walkdir::WalkDir::new(top).min_depth(1).sort_by_file_name();
+    let paths = all
+        .into_iter()
+        .map(|entry| entry.unwrap().path().to_owned());
+    paths
+        .filter(|path| !path.starts_with("/tmp/j/.newroot"))
+        .collect()
+}
+
+/// Killed at each call that changes something: what is there is known, the same add completes
+/// it, an update takes it away, and so does a removal.
+fn killed_in_an_add() {
+    source();
+    fs::write("/tmp/first", "first").unwrap();
+    let built = || jail(&["build", "j", "/tmp/first"]).run();
+    built().code(0);
+    let before = all_below("/tmp/j");
+    for call in ["write", "renameat", "mkdirat"] {
+        for when in 1.. {
+            let add = || jail(&["add", "j", "/tmp/from"]);
+            signalled(add(), call, "SIGKILL", when).run();
+            if !is_there("/tmp/j/.newroot/pending.json") && all_below("/tmp/j") != before {
+                // It came to its end: this call was made less often, or for the report.
+                jail(&["check", "j"]).run().code(0).stdout_is("");
+                jail(&["remove", "j"]).run().code(0);
+                built().code(0);
+                break;
+            }
+            let check = jail(&["check", "j"]).run();
+            assert!(!check.stdout.contains("added"), "{call} {when}: {check:?}");
+            let then = if when % 2 == 0 {
+                add()
+            } else {
+                jail(&["update", "j"])
+            };
+            then.run().code(0);
+            jail(&["check", "j"]).run().code(0).stdout_is("");
+            assert_eq!(names("/tmp/j/.newroot"), ["manifest.json"]);
+            if when % 2 == 0 {
+                let copied = fs::read_to_string("/tmp/j/tmp/from/sub/c").unwrap();
+                assert_eq!(copied, "sub/c");
+                signalled(jail(&["update", "j"]), call, "SIGKILL", 1).run();
+                jail(&["remove", "j"])
+                    .run()
+                    .code(0)
+                    .stderr_is("j is gone\n");
+                built().code(0);
+            }
+            assert_eq!(all_below("/tmp/j"), before, "{call} {when}");
+        }
+    }
+    // What somebody put where a file was about to be is theirs.
+    signalled(jail(&["add", "j", "/tmp/from"]), "fchmod", "SIGKILL", 3).run();
+    fs::write("/tmp/j/tmp/from/a", "somebody's").unwrap();
+    jail(&["update", "j"]).run().code(0);
+    assert_eq!(
+        fs::read_to_string("/tmp/j/tmp/from/a").unwrap(),
+        "somebody's"
+    );
+}
+
 fn told_to_stop() {
     source();
     for (signal, code) in [("SIGINT", 130), ("SIGTERM", 143)] {
@@ -198,6 +269,22 @@ fn failing_calls() {
     with_fault(build("k"), "mknodat", "EPERM", 1).run().code(0);
     assert!(!is_there("/tmp/k/dev/full"));
     jail(&["check", "k"]).run().code(0);
+    // A device that no /dev of newroot's has is named, with what helps.
+    fs::write(
+        "/tmp/p.toml",
+        "programs = ['bash']\ndevices = ['/dev/kmsg']\n",
+    )
+    .unwrap();
+    with_fault(
+        jail(&["build", "-p", "./p.toml", "l"]),
+        "mknodat",
+        "EPERM",
+        2,
+    )
+    .run()
+    .code(0)
+    .stderr_has("/dev/kmsg: that /dev does not have it; newroot enter --dev host has");
+    jail(&["check", "l"]).run().code(0);
 }
 
 fn vanishing_source() {

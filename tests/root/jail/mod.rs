@@ -5,6 +5,7 @@ mod content;
 mod death;
 mod loader;
 mod profiles;
+mod shared;
 mod target;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         death::trials(),
         loader::trials(),
         profiles::trials(),
+        shared::trials(),
         target::trials(),
     ]
     .concat()

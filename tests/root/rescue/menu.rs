@@ -18,6 +18,8 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("rescue::type_ahead_is_no_yes", needs, type_ahead),
         Trial::new("rescue::a_shell_that_is_hung_up", needs, hangup),
         Trial::new("rescue::a_command_that_is_hung_up", needs, command_hangup),
+        Trial::new("rescue::a_command_at_a_terminal", needs, command_terminal),
+        Trial::new("rescue::bytes_stay_as_they_are", needs, exact_bytes),
     ]
 }
 
@@ -69,12 +71,23 @@ fn menu() {
     tmux.wait_for("Read-only");
     tmux.wait_for_last_line("Choice:");
     tmux.line("shell");
-    tmux.wait_for("Type yes or no [no]:");
+    tmux.wait_for_last_line("Write in web03");
     tmux.line("yes");
     tmux.wait_for_last_line("(newroot:web03)#");
     tmux.line("touch /new; exit 3");
     let screen = tmux.wait_for_last_line("Choice:");
     assert!(screen.contains("open READ-WRITE"), "{screen}");
+    // What was repaired is no warning any more, and what was broken is one.
+    tmux.line("shell");
+    tmux.wait_for_last_line("(newroot:web03)#");
+    tmux.line("printf '\\033c'; : >/etc/fstab; exit");
+    let screen = tmux.wait_for_last_line("Choice:");
+    assert!(!screen.contains("/boot is empty"), "{screen}");
+    tmux.line("shell");
+    tmux.wait_for_last_line("(newroot:web03)#");
+    tmux.line("echo UUID=1 /efi ext4 defaults >/etc/fstab; exit");
+    let screen = tmux.wait_for_last_line("Choice:");
+    assert!(screen.contains("WARN  /efi is empty"), "{screen}");
     // A second shell asks nothing; Ctrl-C and Ctrl-D are the shell's.
     tmux.line("shell");
     tmux.wait_for_last_line("(newroot:web03)#");
@@ -243,14 +256,104 @@ fn hangup() {
 /// The terminal goes away under a command: the kernel sends SIGHUP to its group.
 fn command_hangup() {
     let tmux = terminal();
-    let script = "echo beg\"\"un; sleep 1; echo more; sleep 0.2; echo done >/tmp/done";
+    // It asks, too: there is nobody to answer, and it is told so.
+    let script = "echo beg\"\"un; sleep 1; echo more; read answer; echo \"got $? $answer\"; \
+        until test -e /tmp/go; do sleep 0.1; done; seq 1 20000; echo done >/tmp/done";
     tmux.line(&format!(
         "newroot rescue --read-write /mnt/r -- sh -c '{script}'"
     ));
     tmux.wait_for("begun");
     drop(tmux);
+    let ps = || crate::run::newroot(["ps"]).run();
+    crate::enter::until("it is known where the output is", || {
+        ps().stderr
+            .contains("its terminal went away; what it wrote: ")
+    });
+    crate::run::newroot(["exec", "r", "touch", "/tmp/go"])
+        .run()
+        .code(0)
+        .stderr_has(".output.log");
     crate::enter::until("the command has ended", || {
         Path::new("/mnt/r/tmp/done").exists()
     });
     crate::enter::until("everything is closed", || records().is_empty());
+    let said = ps().code(0).stdout_is("").stderr.clone();
+    let (_, path) = said.trim().rsplit_once(' ').unwrap();
+    assert!(said.contains("and it has ended"), "{said}");
+    let output = std::fs::read_to_string(path).unwrap();
+    // What was on the screen before, and everything since, as a terminal shows it.
+    assert!(
+        output.starts_with("begun\r\nmore\r\ngot 1 \r\n1\r\n"),
+        "{output}"
+    );
+    assert!(
+        output.ends_with("\r\n19999\r\n20000\r\n"),
+        "{}",
+        output.len()
+    );
+    assert_eq!(output.lines().count(), 20003);
+    let log = std::fs::read_to_string("/run/newroot/web03.log").unwrap();
+    assert!(
+        log.contains(path) && log.contains("ended: Exited(0)"),
+        "{log}"
+    );
+}
+
+/// A command on a terminal of its own behaves as on the user's.
+fn command_terminal() {
+    let tmux = terminal();
+    let binary = std::env::var("NEWROOT_BIN").unwrap();
+    let run = format!("clear; {binary} rescue --read-write /mnt/r -- sh -c");
+    tmux.resize(100, 30);
+    tmux.line(&format!("{run} 'stty size; trap \"stty size\" WINCH; echo beg\"\"un; until read a; do :; done; echo \"got=$a\"; exit 7'; echo status=$?"));
+    tmux.wait_for("30 100");
+    tmux.wait_for("begun");
+    tmux.resize(90, 20);
+    tmux.wait_for("20 90");
+    tmux.line("an answer");
+    let screen = tmux.wait_for("status=7");
+    assert!(screen.contains("got=an answer"), "{screen}");
+    // Ctrl-C is the program's, Ctrl-Z the outer shell's.
+    tmux.line(&format!(
+        "{run} 'echo sle\"\"eps; sleep 100'; echo status=$?"
+    ));
+    tmux.wait_for("sleeps");
+    tmux.keys(&["C-c"]);
+    tmux.wait_for("status=130");
+    tmux.line(&format!("stty -a >/tmp/before; {run} 'echo sta\"\"rted; sleep 1; stty -echo; echo wok\"\"en; read b; echo got=$b'"));
+    tmux.wait_for("started");
+    tmux.keys(&["C-z"]);
+    tmux.wait_for("Stopped");
+    tmux.line("stty -a >/tmp/between; cmp /tmp/before /tmp/between && echo sa''me");
+    tmux.wait_for("same");
+    tmux.line("clear; fg");
+    tmux.wait_for("woken");
+    tmux.line("hidden");
+    let screen = tmux.wait_for("got=hidden");
+    assert!(!screen.contains("\nhidden"), "{screen}");
+    tmux.wait_for_last_line("outer$");
+    tmux.line("clear; stty -a >/tmp/after; cmp /tmp/before /tmp/after && echo sa''me");
+    tmux.wait_for("same");
+    assert!(records().is_empty());
+}
+
+/// What does not go to a terminal goes as it is, whatever else does.
+fn exact_bytes() {
+    let tmux = terminal();
+    let bytes = "printf \"a\\\\n\\\\r\\\\0\\\\377\\\\tz\"";
+    let script = format!("{bytes}; {bytes} >&2; cat");
+    tmux.line(&format!(
+        "printf 'x\\r\\004y' | newroot -q rescue --read-write /mnt/r -- sh -c '{script}' >/tmp/out 2>/tmp/err; echo fin''ished"
+    ));
+    tmux.wait_for("finished");
+    let expected = b"a\n\r\0\xff\tz";
+    assert_eq!(
+        std::fs::read("/tmp/out").unwrap(),
+        [&expected[..], b"x\r\x04y"].concat()
+    );
+    let error = std::fs::read("/tmp/err").unwrap();
+    assert!(
+        error.windows(expected.len()).any(|part| part == expected),
+        "{error:?}"
+    );
 }

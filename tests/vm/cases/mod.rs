@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod debian;
+mod doctor;
 mod enter;
 mod live;
 mod open;
@@ -19,6 +20,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         enter::CASES,
         open::CASES,
         scan::CASES,
+        doctor::CASES,
         debian::CASES,
     ];
     groups.into_iter().flatten()

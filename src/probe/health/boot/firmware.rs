@@ -1,8 +1,5 @@
 //! What UEFI firmware starts: programs on an ESP, the entries it remembers, Secure Boot.
 
-use std::fs;
-use std::path::Path;
-
 use crate::model::RootPath;
 use crate::root::{self, Tree};
 
@@ -144,19 +141,19 @@ fn pe(tree: &dyn Tree, path: &RootPath) -> (bool, bool) {
 }
 
 const VARIABLES: &str = "/sys/firmware/efi/efivars";
+/// Longer ones are no boot entries.
+const LONGEST_VARIABLE: usize = 64 << 10;
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
-/// Reads this machine's own variables; `None` where it was not booted by UEFI.
+/// Reads the variables of the machine whose root `host` is; `None` where it was not booted by UEFI.
 #[must_use]
-pub fn nvram() -> Option<Nvram> {
+pub fn nvram(host: &dyn Tree) -> Option<Nvram> {
     let variable = |name: &str| {
-        let path = Path::new(VARIABLES).join(format!("{name}-{GLOBAL}"));
+        let path = RootPath::new(VARIABLES).join(format!("{name}-{GLOBAL}"));
         // The first four bytes are the variable's attributes.
-        fs::read(path)
-            .ok()
-            .and_then(|bytes| bytes.get(4..).map(<[u8]>::to_vec))
+        let bytes = root::read(host, &path, LONGEST_VARIABLE).ok()?;
+        bytes.get(4..).map(<[u8]>::to_vec)
     };
-    fs::metadata(VARIABLES).ok()?;
     let order = variable("BootOrder")?;
     let entries = order.chunks_exact(2).take(256).filter_map(|raw| {
         let number = u16::from_le_bytes([raw[0], raw[1]]);

@@ -265,6 +265,12 @@ impl<'f> Journal<'f> {
             Some(String::from_utf8_lossy(value).into_owned())
         })
     }
+
+    /// Whether a field of this entry is kept compressed.
+    pub(super) fn has_compressed(&self, entry: &Entry) -> bool {
+        let mut data = entry.items.iter().filter_map(|at| self.data(*at));
+        data.any(|data| data.text.is_empty())
+    }
 }
 
 /// Exactly `length` bytes at `offset`.

@@ -1,7 +1,7 @@
 //! The last boot, as systemd's journal has it: errors, units that failed, emergency mode.
 //!
-//! Only what is short and uncompressed is read (a message of less than 512 bytes never is
-//! compressed); nothing is executed, nothing is written.
+//! Only what is uncompressed is read (a message of less than 512 bytes never is compressed), and
+//! what is not is counted; nothing is executed, nothing is written.
 
 mod file;
 
@@ -40,6 +40,8 @@ pub struct LastBootLog {
     pub ended: i64,
     /// Errors, oldest first; the last ones where there are many.
     pub errors: Vec<Line>,
+    /// Errors whose message is long and kept compressed: they are not among these.
+    pub compressed: u32,
     /// systemd went into emergency or rescue mode: the line that says so.
     pub emergency: Option<Line>,
     /// There is a journal, and it cannot be read: why.
@@ -130,8 +132,12 @@ fn gather(journal: &Journal<'_>, log: &mut LastBootLog) {
             _ => continue,
         };
         for entry in journal.entries_of(&data, MOST_OF_EACH) {
-            if entry.boot == journal.boot {
-                log.errors.extend(line(journal, &entry, priority));
+            if entry.boot != journal.boot {
+                continue;
+            }
+            match line(journal, &entry, priority) {
+                Some(line) => log.errors.push(line),
+                None => log.compressed += u32::from(journal.has_compressed(&entry)),
             }
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn look(
     };
     let header = match header(engine, path) {
         Ok(header) => header,
-        Err(error) => return found.unread(path.as_bytes(), error.to_string()),
+        Err(error) => return found.unread(path.as_bytes(), &error),
     };
     let who = Who {
         path: path.as_bytes().to_vec(),
@@ -102,7 +102,9 @@ pub(super) fn look(
         Err(ElfError::Refused { reason, .. }) => {
             damaged(reason.to_string(), elf.machine, !is_library);
         }
-        Err(error) => found.unread(path.as_bytes(), error.to_string()),
+        Err(ElfError::Open { source, .. }) => found.unread(path.as_bytes(), &source),
+        // It was one a moment ago.
+        Err(ElfError::NotAFile { .. }) => {}
     }
 }
 

@@ -2,8 +2,12 @@
 //! programs lack it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+
+use crate::sys::{describe, errno_of};
 
 /// So many programs are named for one cause; the rest is counted.
 const MOST_NAMES: usize = 6;
@@ -110,8 +114,12 @@ pub struct Programs {
     pub dropped: u32,
     /// How many programs are for which machine.
     pub machines: Vec<(Machine, u32)>,
-    /// Files that could not be read, the first few: path and why.
+    /// Files and directories that could not be read, the first few: path and why.
     pub unread: Vec<(Vec<u8>, String)>,
+    /// Of those that the disk or a damaged filesystem keeps back, the first few.
+    pub failing: Vec<(Vec<u8>, String)>,
+    /// How many there are.
+    pub failing_count: u32,
     /// Parts that were not looked at because a worker ended early, or there were too many files.
     pub lost: Vec<String>,
 }
@@ -184,11 +192,18 @@ impl Programs {
         }
     }
 
-    /// Notes a file that could not be read.
-    pub(super) fn unread(&mut self, path: &[u8], why: String) {
-        if self.unread.len() < MOST_NAMES {
-            self.unread.push((path.to_vec(), why));
-        }
+    /// Notes a file or directory that could not be read.
+    pub(super) fn unread(&mut self, path: &[u8], error: &io::Error) {
+        // What a bad sector, a broken tree of blocks and a wrong checksum give.
+        const FAILING: [Errno; 3] = [Errno::IO, Errno::UCLEAN, Errno::BADMSG];
+        let errno = errno_of(error);
+        let list = if FAILING.contains(&errno) {
+            self.failing_count += 1;
+            &mut self.failing
+        } else {
+            &mut self.unread
+        };
+        keep(list, path.to_vec(), describe(errno));
     }
 
     /// What another worker found.
@@ -205,8 +220,12 @@ impl Programs {
         }
         self.machines = machines.into_iter().collect();
         for (path, why) in other.unread {
-            self.unread(&path, why);
+            keep(&mut self.unread, path, why);
         }
+        for (path, why) in other.failing {
+            keep(&mut self.failing, path, why);
+        }
+        self.failing_count += other.failing_count;
         self.lost.extend(other.lost);
     }
 
@@ -219,6 +238,7 @@ impl Programs {
         self.machines
             .sort_by_key(|(machine, count)| (std::cmp::Reverse(*count), *machine));
         self.unread.sort();
+        self.failing.sort();
         self.lost.sort();
     }
 
@@ -226,6 +246,12 @@ impl Programs {
     #[must_use]
     pub fn own_machine(&self) -> Option<Machine> {
         self.machines.first().map(|(machine, _)| *machine)
+    }
+}
+
+fn keep(list: &mut Vec<(Vec<u8>, String)>, path: Vec<u8>, why: String) {
+    if list.len() < MOST_NAMES {
+        list.push((path, why));
     }
 }
 

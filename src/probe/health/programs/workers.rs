@@ -170,7 +170,7 @@ fn visit(
     let tree = engine.tree();
     let meta = match tree.lstat(path) {
         Ok(meta) => meta,
-        Err(error) => return found.unread(path.as_bytes(), error.to_string()),
+        Err(error) => return found.unread(path.as_bytes(), &error),
     };
     match meta.kind {
         Kind::File => file::look(engine, places, directory, path, &meta, found),
@@ -181,7 +181,7 @@ fn visit(
                     visit(engine, places, path, &below, depth - 1, left, found);
                 }
             }
-            Err(error) => found.unread(path.as_bytes(), error.to_string()),
+            Err(error) => found.unread(path.as_bytes(), &error),
         },
         _ => {}
     }

@@ -1,6 +1,11 @@
 //! `newroot mount` and `umount` over LUKS, LVM and md: opened under the right names, closed in
 //! reverse, and all is as before.
 
+mod damage;
+mod guided;
+
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 
 use crate::bench::Bench;
@@ -60,6 +65,54 @@ pub(crate) const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "open/lvm-debian",
+        about: "LUKS on LVM where udev activates LVM by itself",
+        systems: &[System::Debian],
+        smoke: false,
+        run: |bench| {
+            let machine = debian::machine(bench).disk(Disk::empty(bench, "luks", 96)?);
+            let mut vm = machine.disk(Disk::empty(bench, "data", 96)?).boot(bench)?;
+            lvm(&mut vm, BY_ID)?;
+            vm.off()
+        },
+    },
+    Case {
+        name: "open/md-debian",
+        about: "a mirror with a disk missing where udev assembles by itself",
+        systems: &[System::Debian],
+        smoke: false,
+        run: |bench| {
+            let mut vm = debian::machine(bench)
+                .disk(Disk::empty(bench, "luks", 96)?)
+                .boot(bench)?;
+            // udev starts it for every array, and it ends when it likes.
+            vm.ok("systemctl mask --runtime --now mdmonitor.service 2>&1")?;
+            md(&mut vm, BY_ID[0])?;
+            vm.off()
+        },
+    },
+    Case {
+        name: "open/guided",
+        about: "the guided rescue over a serial line: report, shell, outside, finish",
+        systems: &[System::Live],
+        smoke: false,
+        run: guided::guided,
+    },
+    Case {
+        name: "open/killed-shell",
+        about: "newroot killed under a shell in LVM in LUKS: cleanup closes it all",
+        systems: &[System::Live],
+        smoke: false,
+        run: damage::killed_shell,
+    },
+    Case {
+        name: "open/failing",
+        about: "a disk with sectors that cannot be read: closed again, ddrescue named",
+        systems: &[System::Live],
+        smoke: false,
+        run: damage::failing,
+    },
+    Case {
         name: "open/esp",
         about: "an ESP that fstab does not name is mounted by its type",
         systems: &[System::Live],
@@ -77,6 +130,9 @@ const MAKE: &str = "make() {
     echo \"$3\" >/mnt/etc/fstab && echo \"$4\" >/mnt/etc/crypttab && umount /mnt; }
     uuid() { blkid -p -s UUID -o value $1; }
     format() { cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 $1 $2; }";
+
+/// udev has noticed everything, where there is one.
+const SETTLED: &str = "if command -v udevadm >/dev/null; then udevadm settle; fi";
 
 fn seen(text: &str, wanted: &[&str]) -> Result<()> {
     for part in wanted {
@@ -110,7 +166,7 @@ fn luks(vm: &mut Vm, [luks, data]: [&str; 2]) -> Result<()> {
 home_crypt UUID=$(uuid {data}) /etc/key luks\"
          mount /dev/inner/root /mnt; printf other >/mnt/etc/key; umount /mnt
          vgchange -q -a n inner; cryptsetup close vault; sync; newroot ps)
-         command -v udevadm >/dev/null && udevadm settle; true"
+         {SETTLED}"
     ))?;
     let uuid = vm.ok(&format!("blkid -p -s UUID -o value {luks}"))?;
     let id = format!("luks-{}", &uuid.trim()[..4]);
@@ -196,7 +252,7 @@ fn lvm(vm: &mut Vm, [first, second]: [&str; 2]) -> Result<()> {
          lvm pvcreate -q {first}; lvm vgcreate -q group {first}; lvm lvcreate -q -l 20 -n crypt group
          format /dev/group/crypt /tmp/key; cryptsetup open -d /tmp/key /dev/group/crypt c
          make /dev/mapper/c onlvm \"/dev/mapper/c / ext4 defaults 0 1\" \"c /dev/group/crypt none luks\"
-         cryptsetup close c; vgchange -q -a n group; sync; newroot ps)"
+         cryptsetup close c; vgchange -q -a n group; sync; newroot ps) && {SETTLED}"
     ))?;
     let before = vm.state()?;
     let id = word(vm, "luks-")?;
@@ -213,9 +269,10 @@ fn lvm(vm: &mut Vm, [first, second]: [&str; 2]) -> Result<()> {
          lvm pvcreate -q {second} --config \"$only\"; lvm vgcreate -q group {second} --config \"$only\"
          lvm lvcreate -q -l 15 -n root group --config \"$only\"
          make /dev/group/root twin \"/dev/group/root / ext4 defaults 0 1\" \"\"
-         lvm vgchange -q -a n group --config \"$only\"; sync)"
+         lvm vgchange -q -a n group --config \"$only\"; sync) && {SETTLED}"
     ))?;
-    vm.same_as(&before)?;
+    // udev has links for the second disk now.
+    let before = vm.state()?;
     let refused = vm.fails(125, "newroot mount twin 2>&1")?;
     seen(
         &refused,
@@ -262,19 +319,26 @@ fn md(vm: &mut Vm, disk: &str) -> Result<()> {
     vm.same_as(&before)
 }
 
-fn esp(bench: &Bench) -> Result<()> {
+/// A small system called `host`, as a directory to make a filesystem of.
+fn tree(bench: &Bench, directories: &[&str], host: &str, fstab: &str) -> Result<PathBuf> {
     let tree = bench.file("tree");
-    for directory in ["etc", "bin", "sbin", "boot/efi"] {
+    for directory in ["etc", "bin", "sbin"].iter().chain(directories) {
         std::fs::create_dir_all(tree.join(directory))?;
     }
+    let release = "ID=debian\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n";
     for (name, text) in [
-        ("etc/os-release", "ID=debian\n"),
-        ("etc/hostname", "booted\n"),
-        ("etc/fstab", "# nothing\n"),
+        ("etc/os-release", release),
+        ("etc/hostname", &format!("{host}\n")),
+        ("etc/fstab", fstab),
         ("sbin/init", ""),
     ] {
         std::fs::write(tree.join(name), text)?;
     }
+    Ok(tree)
+}
+
+fn esp(bench: &Bench) -> Result<()> {
+    let tree = tree(bench, &["boot/efi"], "booted", "# nothing\n")?;
     let loader = bench.file("loader");
     std::fs::create_dir_all(loader.join("EFI"))?;
     let (root, efi) = (bench.file("root"), bench.file("efi"));
