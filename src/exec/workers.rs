@@ -1,10 +1,11 @@
 //! Many copies at once, in worker processes (design rule 9: no threads).
 //!
 //! The steps are in memory that the workers inherit; a pipe that is filled before they start is
-//! the queue, biggest file first; every answer is one record of at most PIPE_BUF bytes in a
-//! common pipe, so that records never mix (pipe(7)).
+//! the queue, biggest file first; answers come through a common pipe, whole records in writes of
+//! at most PIPE_BUF bytes, so that records never mix (pipe(7)).
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ use crate::sys::{SysError, file};
 
 /// POSIX's least PIPE_BUF is 512, Linux' is 4096.
 const RECORD_LIMIT: usize = 4096;
+/// Answers are sent together: each that wakes the parent takes a processor from a worker. The bar
+/// still moves twenty times a second.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a pipe holds for certain, in indices: the queue is filled before anybody reads it. An
 /// unprivileged user with many pipes gets one page (pipe(7)).
@@ -57,28 +61,44 @@ pub fn fill_fresh(
     let mut rest = steps;
     while !rest.is_empty() {
         let copies = rest.iter().take_while(|step| is_copy(step)).count();
-        let others = rest[copies..]
-            .iter()
-            .take_while(|step| !is_copy(step))
-            .count();
         let (run, after) = rest.split_at(copies);
+        let others = after.iter().take_while(|step| !is_copy(step)).count();
+        let (others, after) = after.split_at(others);
         let bytes: u64 = run.iter().map(|step| step.op.bytes()).sum();
         let count = processors();
         if count > 1 && run.len() > 1 && bytes >= WORTH_IT {
+            let (mut beside, last): (Vec<&Step>, Vec<&Step>) =
+                others.iter().partition(|step| needs_no_copy(step));
             for part in run.chunks(QUEUE) {
-                in_workers(part, files, events, count)?;
+                in_workers(part, &std::mem::take(&mut beside), files, events, count)?;
             }
+            one_by_one(last, files, events)?;
         } else {
             one_by_one(run, files, events)?;
+            one_by_one(others, files, events)?;
         }
-        one_by_one(&after[..others], files, events)?;
-        rest = &after[others..];
+        rest = after;
     }
     Ok(())
 }
 
-fn one_by_one(
-    steps: &[Step],
+/// Whether a step can be done while files are still copied: it needs its directory only.
+fn needs_no_copy(step: &Step) -> bool {
+    let Op::File(op) = &step.op else {
+        return false;
+    };
+    // `Finish` without a mode is a link's; a directory's comes when all below it is done.
+    matches!(
+        op,
+        FileOp::Symlink { .. }
+            | FileOp::Node { .. }
+            | FileOp::Write { .. }
+            | FileOp::Finish { mode: None, .. }
+    )
+}
+
+fn one_by_one<'s>(
+    steps: impl IntoIterator<Item = &'s Step>,
     files: &mut Files<'_>,
     events: &mut dyn Events,
 ) -> Result<(), ExecError> {
@@ -95,8 +115,10 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get().min(8))
 }
 
+/// Copies in workers, and does `beside` meanwhile.
 fn in_workers(
     steps: &[Step],
+    beside: &[&Step],
     files: &mut Files<'_>,
     events: &mut dyn Events,
     count: usize,
@@ -116,8 +138,10 @@ fn in_workers(
     }
     drop(ours);
     files.held = held;
-    files.complete_manifest();
-    let listened = listen(steps, files, events, &answers);
+    let listened = one_by_one(beside.iter().copied(), files, events).and_then(|()| {
+        files.complete_manifest();
+        listen(steps, files, events, &answers)
+    });
     let ended = if listened.is_ok() {
         wait_for(workers)
     } else {
@@ -150,6 +174,7 @@ fn queue(steps: &[Step]) -> Result<OwnedFd, ExecError> {
 /// What a worker does: takes indices until there are none, or until something fails.
 fn work(steps: &[Step], files: &mut Files<'_>, queue: &OwnedFd, answers: &OwnedFd) {
     let mut index = [0; 4];
+    let (mut unsent, mut sent) = (Vec::new(), Instant::now());
     // Only whole indices were written, so read(2) gives one or, at the end, none.
     while rustix::io::read(queue, &mut index) == Ok(4) {
         let index = u32::from_ne_bytes(index);
@@ -166,10 +191,20 @@ fn work(steps: &[Step], files: &mut Files<'_>, queue: &OwnedFd, answers: &OwnedF
             return;
         };
         line.push(b'\n');
-        if file::write_all(answers, &line).is_err() || stop {
-            return;
+        if unsent.len() + line.len() > RECORD_LIMIT || sent.elapsed() >= PATIENCE {
+            if file::write_all(answers, &unsent).is_err() {
+                return;
+            }
+            unsent.clear();
+            sent = Instant::now();
+        }
+        unsent.append(&mut line);
+        if stop {
+            break;
         }
     }
+    // Who does not get it misses these files, and says so.
+    file::write_all(answers, &unsent).ok();
 }
 
 fn copied(index: u32, outcomes: &[Outcome]) -> Answer {
