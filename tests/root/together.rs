@@ -52,14 +52,18 @@ fn device(image: &str, host: &str) -> String {
     device.trim().to_string()
 }
 
-/// Whether a process has a directory of the filesystem on `device` open. O_EXCL would tell as
-/// well, but would be in the way itself.
+/// Whether a process has a directory of the filesystem on `device` open, mounted from the device
+/// itself or from a loop device over it. O_EXCL would tell as well, but would be in the way itself.
 fn is_looked_into(device: &str) -> bool {
-    let number = std::fs::metadata(device).unwrap().rdev();
+    let over = sh(&format!("losetup -n -O NAME -j {device}"));
+    let numbers: Vec<u64> = std::iter::once(device)
+        .chain(over.lines().map(str::trim))
+        .filter_map(|device| Some(std::fs::metadata(device).ok()?.rdev()))
+        .collect();
     let list = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
     list(Path::new("/proc"))
         .flat_map(|process| list(&process.path().join("fd")))
-        .any(|fd| std::fs::metadata(fd.path()).is_ok_and(|meta| meta.dev() == number))
+        .any(|fd| std::fs::metadata(fd.path()).is_ok_and(|meta| numbers.contains(&meta.dev())))
 }
 
 fn exclusive(device: &str) -> Option<std::fs::File> {
