@@ -144,7 +144,8 @@ pub(crate) fn filesystem(file: &Path, kind: Kind, mib: u64, tree: Option<&Path>)
         Kind::Xfs => tools::command("mkfs.xfs"),
     };
     match kind {
-        Kind::Ext4 => command.args(["-q", "-F", "-t", "ext4", "-L"]),
+        // Blocks as on a disk of usual size: a page is what cannot be read, when one sector is bad.
+        Kind::Ext4 => command.args(["-q", "-F", "-b", "4096", "-t", "ext4", "-L"]),
         Kind::Btrfs => command.args(["-q", "-f", "-L"]),
         Kind::Vfat => command.arg("-n"),
         Kind::Xfs => command.args(["-q", "-f", "-L"]),
