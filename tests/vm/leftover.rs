@@ -10,9 +10,11 @@ use crate::vm::Vm;
 /// pipe where processes are listed: its own processes must be the same each time. /run/newroot
 /// itself may come (what is in it may not). What udev and LVM write down of devices that went they
 /// take away when they like, and udev's processes come and go; its links in /dev count, but for
-/// those by diskseq: a number that the kernel gives anew whenever a loop device is used. A case may have left `set -e` to the shell.
+/// those by diskseq: a number that the kernel gives anew whenever a loop device is used. What udev
+/// has still to do (loading kvm at boot) is waited for. A case may have left `set -e` to the shell.
 const SCRIPT: &str = r#"
 set +e
+command -v udevadm >/dev/null && udevadm settle
 cut -d" " -f4- /proc/self/mountinfo
 for file in /sys/block/loop*/loop/backing_file /sys/block/dm-*/dm/name /sys/block/md*/md/level; do
     [ -e "$file" ] && echo "block $file $(cat "$file")"
