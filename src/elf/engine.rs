@@ -353,7 +353,14 @@ impl<'t> Engine<'t> {
             return state.clone();
         }
         let state = match object::read(file, meta, &mut self.scratch) {
-            Ok(object) => FileState::Object(Arc::new(Known::new(object, &mut self.names))),
+            Ok(object) => {
+                if self.options.notes {
+                    // While the file is open, and its first page at hand.
+                    let notes = notes::read(file, &self.scratch.page, &object);
+                    self.notes.insert(meta.id, Rc::new(notes));
+                }
+                FileState::Object(Arc::new(Known::new(object, &mut self.names)))
+            }
             Err(refusal) => FileState::Refused(refusal),
         };
         self.by_id.insert(meta.id, state.clone());

@@ -17,7 +17,8 @@ use super::find::Outcome;
 use super::names::{Known, Table};
 use super::object::{Object, Target};
 use super::read::read_up_to;
-use crate::model::Cpu;
+use super::types::Variant;
+use crate::model::{Cpu, RootPath};
 use crate::root::TreeFile;
 
 /// `EM_LOONGARCH`; goblin has no name for it.
@@ -55,7 +56,13 @@ pub(super) struct Loader {
     pub(super) directories: RefCell<HashMap<Box<[u8]>, SubDirs>>,
     /// What the cache and the default directories say of a name: the same for every program.
     pub(super) tail: RefCell<Table<Outcome>>,
+    /// The versions of each library for other CPUs.
+    pub(super) variants: RefCell<VariantsOf>,
 }
+
+/// By the library's path, and whether the cache gave it: the name it was asked for by, and its
+/// versions.
+type VariantsOf = HashMap<(RootPath, bool), (Arc<[u8]>, Vec<Variant>)>;
 
 /// What is compiled into a loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +94,7 @@ impl Loader {
             facts: OnceCell::new(),
             directories: RefCell::default(),
             tail: RefCell::default(),
+            variants: RefCell::default(),
         }
     }
 

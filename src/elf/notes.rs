@@ -59,48 +59,53 @@ fn notes_of(engine: &mut Engine<'_>, loaded: &Loaded) -> Rc<Notes> {
         return Rc::clone(known);
     }
     let notes = engine.tree.open(&loaded.path);
-    let notes =
-        Rc::new(notes.map_or_else(|_| Notes::default(), |file| read(&file, &loaded.object)));
+    let notes = Rc::new(notes.map_or_else(
+        |_| Notes::default(),
+        |file| read(&file, &[], &loaded.object),
+    ));
     engine.notes.insert(loaded.object.id, Rc::clone(&notes));
     notes
 }
 
-/// The notes of one object.
-fn read(file: &TreeFile, object: &Object) -> Notes {
+/// The notes of one object. `page` is the beginning of the file, as much of it as was read
+/// already: linkers put notes right behind the headers.
+pub(super) fn read(file: &TreeFile, page: &[u8], object: &Object) -> Notes {
     let mut all = Notes::default();
     let has_level = object.target.machine == EM_X86_64;
+    let mut visit = |owner: &str, kind, text: &[u8]| match (owner, kind) {
+        (OWNER, KIND) => all.dlopen.extend(parse(text)),
+        ("GNU", NT_GNU_PROPERTY_TYPE_0) if has_level => {
+            all.level = all.level.max(level_needed(text));
+        }
+        _ => {}
+    };
     for segment in &object.notes {
-        each_note(
-            file,
-            object,
-            segment,
-            &mut |owner, kind, text| match (owner, kind) {
-                (OWNER, KIND) => all.dlopen.extend(parse(text)),
-                ("GNU", NT_GNU_PROPERTY_TYPE_0) if has_level => {
-                    all.level = all.level.max(level_needed(text));
-                }
-                _ => {}
-            },
-        );
+        let size = usize::try_from(segment.size)
+            .unwrap_or(usize::MAX)
+            .min(MAX_NOTES);
+        let start = usize::try_from(segment.offset).unwrap_or(usize::MAX);
+        match page.get(start..start.saturating_add(size)) {
+            Some(bytes) => each_note(bytes, object, segment, &mut visit),
+            None => {
+                let bytes = read_up_to(file, segment.offset, size);
+                each_note(&bytes, object, segment, &mut visit);
+            }
+        }
     }
     all
 }
 
 /// Shows owner, type and content of each note.
 fn each_note(
-    file: &TreeFile,
+    bytes: &[u8],
     object: &Object,
     segment: &Segment,
     visit: &mut dyn FnMut(&str, u32, &[u8]),
 ) {
-    let size = usize::try_from(segment.size)
-        .unwrap_or(usize::MAX)
-        .min(MAX_NOTES);
-    let bytes = read_up_to(file, segment.offset, size);
     // goblin knows 4 (and less) and 8; the gABI has no other.
     let align = if segment.align == 8 { 8 } else { 4 };
     let notes = NoteDataIterator {
-        data: &bytes,
+        data: bytes,
         size: bytes.len(),
         offset: 0,
         ctx: (align, object.target.ctx()),

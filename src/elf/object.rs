@@ -15,14 +15,12 @@ use goblin::elf::header::{ET_DYN, ET_EXEC, Header};
 use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE, ProgramHeader};
 
 use super::dynamic::read_dynamic;
-use super::read::{Scratch, fill, read_range};
+use super::read::{Scratch, read_range};
 pub use super::target::{Refusal, Target};
 use super::target::{entry_size, identify};
 use crate::model::{FileId, Meta};
 use crate::root::TreeFile;
 
-/// What one look at a file reads first; the headers of nearly every file fit.
-const PAGE: usize = 4096;
 /// PT_INTERP is a path: the kernel takes no more than PATH_MAX.
 const MAX_INTERP: u64 = 4096;
 /// How a needed name is meant.
@@ -144,11 +142,8 @@ pub(super) fn offset_in(loads: &[Segment], address: u64) -> Option<(u64, u64)> {
 /// # Errors
 /// [`Refusal`] when the file cannot be understood. A read error counts as a short file.
 pub fn read(file: &TreeFile, meta: &Meta, scratch: &mut Scratch) -> Result<Object, Refusal> {
-    let Scratch { page, window } = scratch;
-    page.resize(PAGE, 0);
-    let length = fill(file, page, 0);
-    let page = page.get(..length).unwrap_or_default();
-    parse(page, file, meta, window)
+    scratch.begin(file);
+    parse(file, meta, scratch)
 }
 
 /// The same for a loader that does not look at `e_ident` (musl): the file is taken to be for
@@ -162,24 +157,17 @@ pub(super) fn read_as(
     scratch: &mut Scratch,
     target: Target,
 ) -> Result<Object, Refusal> {
-    let Scratch { page, window } = scratch;
-    page.resize(PAGE, 0);
-    let length = fill(file, page, 0);
+    scratch.begin(file);
     let order = if target.little { 1 } else { 2 };
     let ident = [0x7f, b'E', b'L', b'F', target.class, order, 1];
-    for (byte, wanted) in page.iter_mut().zip(ident) {
+    for (byte, wanted) in scratch.page.iter_mut().zip(ident) {
         *byte = wanted;
     }
-    let page = page.get(..length).unwrap_or_default();
-    parse(page, file, meta, window)
+    parse(file, meta, scratch)
 }
 
-fn parse(
-    page: &[u8],
-    file: &TreeFile,
-    meta: &Meta,
-    window: &mut Vec<u8>,
-) -> Result<Object, Refusal> {
+fn parse(file: &TreeFile, meta: &Meta, scratch: &mut Scratch) -> Result<Object, Refusal> {
+    let Scratch { page, window } = scratch;
     let (target, early) = identify(page)?;
     let refuse = |reason| Refusal {
         elf: true,

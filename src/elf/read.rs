@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::root::TreeFile;
 
+/// What one look at a file reads first; the headers of nearly every file fit.
+const PAGE: usize = 4096;
 /// Strings that lie this close together are read at once.
 const WINDOW: u64 = 12 << 10;
 /// What is read beyond the last string's start; nearly every name is shorter.
@@ -36,10 +38,19 @@ pub(super) fn fill(file: &TreeFile, buffer: &mut [u8], offset: u64) -> usize {
 /// What is used for one file after the other.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// The first page of the file.
+    /// The first page of the last file, as much of it as there is.
     pub(super) page: Vec<u8>,
     /// The part of its string table with the wanted strings.
     pub(super) window: Vec<u8>,
+}
+
+impl Scratch {
+    /// Goes on to another file.
+    pub(super) fn begin(&mut self, file: &TreeFile) {
+        self.page.resize(PAGE, 0);
+        let length = fill(file, &mut self.page, 0);
+        self.page.truncate(length);
+    }
 }
 
 /// Exactly `size` bytes, or nothing.

@@ -3,6 +3,7 @@
 //! another machine.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::engine::{Engine, Levels};
 use super::glibc::{base_directory, level_path};
@@ -17,6 +18,19 @@ pub(super) fn find(engine: &mut Engine<'_>, loader: &Loader, loaded: &Loaded) ->
     if loader.family != Family::Glibc || !searched || loaded.name.contains(&b'/') {
         return Vec::new();
     }
+    let key = (loaded.path.clone(), loaded.by == FoundBy::Cache);
+    if let Some((name, known)) = loader.variants.borrow().get(&key)
+        && *name == loaded.name
+    {
+        return known.clone();
+    }
+    let found = look(engine, loader, loaded);
+    let known = (Arc::clone(&loaded.name), found.clone());
+    loader.variants.borrow_mut().insert(key, known);
+    found
+}
+
+fn look(engine: &mut Engine<'_>, loader: &Loader, loaded: &Loaded) -> Vec<Variant> {
     let mut found = Vec::new();
     let mut add = |engine: &mut Engine<'_>, path: Vec<u8>, level: Option<&[u8]>| {
         let (_, state) = engine.file(&path);

@@ -347,6 +347,16 @@ fn notes_are_read_only_when_asked_for() {
     assert_eq!(note["priority"], "suggested");
     let without = root.closure(&["--json", "/usr/bin/n"]).run();
     assert!(!without.stdout.contains("notes"));
+    // One that goes on behind the first page of the file.
+    let long = format!(
+        r#"[{{"soname":["libz.so.2"],"description":"{}"}}]"#,
+        "x".repeat(5000)
+    );
+    root.file("usr/bin/long", &Elf::prog().note(&long).build());
+    let run = root.closure(&["--notes", "--json", "/usr/bin/long"]).run();
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    let description = &found["programs"][0]["notes"][0]["description"];
+    assert_eq!(description.as_str().map(str::len), Some(5000));
 }
 
 #[test]
