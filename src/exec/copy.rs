@@ -5,6 +5,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
+
 use crate::model::Meta;
 use crate::root::TreeFile;
 use crate::sys::{SysError, SysResult, file, xattr};
@@ -31,18 +33,40 @@ pub(super) struct Content {
     pub(super) how: How,
 }
 
+/// The file system whose blocks the target cannot share, as the last try showed.
+#[derive(Debug, Default)]
+pub(super) struct Apart {
+    device: Option<u64>,
+}
+
+impl Apart {
+    fn share(&mut self, meta: &Meta, from: &OwnedFd, to: &OwnedFd) -> bool {
+        if meta.size == 0 || self.device == Some(meta.id.device) {
+            return false;
+        }
+        match file::clone_content(to, from) {
+            Ok(()) => true,
+            Err(error) => {
+                // What else is wrong (EINVAL, ETXTBSY) may be so with this file only.
+                if matches!(error.errno, Errno::OPNOTSUPP | Errno::XDEV) {
+                    self.device = Some(meta.id.device);
+                }
+                false
+            }
+        }
+    }
+}
+
 /// Copies the whole content of `from` into the new file `to`.
 pub(super) fn content(
     from: &TreeFile,
     meta: &Meta,
     to: &OwnedFd,
     buffer: &mut [u8],
+    apart: &mut Apart,
 ) -> SysResult<Content> {
     let mut hash = blake3::Hasher::new();
-    if from
-        .fd()
-        .is_some_and(|fd| meta.size > 0 && file::clone_content(to, fd).is_ok())
-    {
+    if from.fd().is_some_and(|fd| apart.share(meta, fd, to)) {
         let bytes = read_range(from, 0, u64::MAX, buffer, |piece| {
             hash.update(piece);
             Ok(())
@@ -166,7 +190,6 @@ pub(super) struct Lost {
 
 /// Copies the extended attributes (ACLs among them).
 pub(super) fn attributes(from: &OwnedFd, to: &OwnedFd, keep_capabilities: bool) -> SysResult<Lost> {
-    use rustix::io::Errno;
     let mut lost = Lost::default();
     for name in xattr::list(from)? {
         if name.as_c_str() == CAPABILITIES && !keep_capabilities {

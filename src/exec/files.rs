@@ -44,6 +44,7 @@ pub struct Files<'t> {
     /// The directory that the last step worked in: the next one is mostly in the same.
     parent: Option<(RootPath, Rc<OwnedFd>)>,
     buffer: Vec<u8>,
+    apart: copy::Apart,
     /// What came to light, in the order it was done.
     pub outcomes: Vec<Outcome>,
     /// What [`FileOp::Manifest`] writes, once the sums are filled in.
@@ -77,6 +78,7 @@ impl<'t> Files<'t> {
             from,
             parent: None,
             buffer: Vec::new(),
+            apart: copy::Apart::default(),
             outcomes: Vec::new(),
             manifest: None,
             meanwhile: None,
@@ -191,7 +193,7 @@ impl<'t> Files<'t> {
             return Ok(());
         };
         let from = open_source(self.from, source)?;
-        let to = file::create_new(parent, name, 0o600)?;
+        let to = file::create_new(parent, name, first_mode(*mode))?;
         let done = self.fill(&from, &to, path, *mode, *owner, *keep_capabilities);
         undone_on_error(parent, name, done)
     }
@@ -207,13 +209,17 @@ impl<'t> Files<'t> {
     ) -> SysResult<()> {
         let meta = meta_of(from)?;
         self.buffer.resize(copy::BUFFER, 0);
-        let content = copy::content(from, &meta, to, &mut self.buffer)?;
+        let content = copy::content(from, &meta, to, &mut self.buffer, &mut self.apart)?;
         // chown(2) clears set-id bits and capabilities, chmod(2) rewrites the ACL's mask, and
-        // both change the times: hence this order.
-        if let Some(Owner { uid, gid }) = owner {
+        // both change the times: hence this order. Mostly it has what it shall have.
+        let made = meta_of_fd(to)?;
+        let given = owner.filter(|owner| (owner.uid, owner.gid) != (made.uid, made.gid));
+        if let Some(Owner { uid, gid }) = given {
             file::set_owner(to, uid, gid)?;
         }
-        file::set_mode(to, mode)?;
+        if given.is_some() || made.mode != mode {
+            file::set_mode(to, mode)?;
+        }
         if let Some(fd) = from.fd() {
             let lost = copy::attributes(fd, to, keep_capabilities)?;
             if lost.capabilities {
@@ -368,6 +374,16 @@ pub(super) fn write(parent: &OwnedFd, name: &Path, bytes: &[u8], mode: u32) -> S
     file::set_mode(&fd, mode)
 }
 
+/// The mode of a file that is not complete: its own where everybody may read it and only its
+/// owner may write; otherwise the owner it will have must come first.
+fn first_mode(mode: u32) -> u32 {
+    if mode & 0o066 == 0o044 {
+        mode & 0o777
+    } else {
+        0o600
+    }
+}
+
 fn open_source(from: &dyn Tree, source: &Source) -> SysResult<TreeFile> {
     let opened = from.open(&source.path).map_err(|error| {
         SysError::from_io(
@@ -386,6 +402,10 @@ fn open_source(from: &dyn Tree, source: &Source) -> SysResult<TreeFile> {
             Errno::STALE,
         ))
     }
+}
+
+fn meta_of_fd(fd: &OwnedFd) -> SysResult<crate::model::Meta> {
+    fs::meta_of_fd(fd).map_err(|error| SysError::from_io("fstat", format_args!(""), &error))
 }
 
 fn meta_of(opened: &TreeFile) -> SysResult<crate::model::Meta> {

@@ -26,6 +26,11 @@ pub(super) fn trials() -> Vec<Trial> {
             &[Need::Command("setfacl"), Need::Command("getfacl")],
             attributes_and_owners_are_kept,
         ),
+        Trial::new(
+            "jail::modes_do_not_depend_on_the_umask",
+            &[],
+            modes_do_not_depend_on_the_umask,
+        ),
         Trial::new("jail::nobody_builds_one", &[], nobody_builds_one),
         Trial::new(
             "jail::root_copies_what_others_own",
@@ -113,6 +118,38 @@ fn attributes_and_owners_are_kept() {
         assert_eq!(acl(""), acl("/tmp/j"), "{path}");
         let meta = fs::metadata(format!("/tmp/j/tmp/from/{path}")).unwrap();
         assert_eq!((meta.uid(), meta.gid()), (12, 34), "{path}");
+    }
+}
+
+fn modes_do_not_depend_on_the_umask() {
+    const MODES: [u32; 10] = [
+        0o644, 0o755, 0o600, 0o640, 0o444, 0o666, 0o711, 0o022, 0o1755, 0,
+    ];
+    fs::create_dir_all("/tmp/from").unwrap();
+    for mode in MODES {
+        for owner in ["0:0", "12:34"] {
+            let file = format!("/tmp/from/{mode:o}.{owner}");
+            fs::write(&file, "x").unwrap();
+            command(&["chown", owner, &file]);
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+    for mask in ["000", "022", "077", "777"] {
+        let script = format!("umask {mask} && exec \"$0\" \"$@\"");
+        jail(&["build", "j", "/tmp/from"])
+            .through(["sh", "-c", &script])
+            .run()
+            .code(0);
+        for mode in MODES {
+            for (owner, ids) in [("0:0", (0, 0)), ("12:34", (12, 34))] {
+                let file = format!("/tmp/j/tmp/from/{mode:o}.{owner}");
+                let meta = fs::metadata(&file).unwrap();
+                assert_eq!(meta.mode() & 0o7777, mode, "{file}, umask {mask}");
+                assert_eq!((meta.uid(), meta.gid()), ids, "{file}, umask {mask}");
+            }
+        }
+        jail(&["check", "j"]).run().code(0).stdout_is("");
+        jail(&["remove", "j"]).run().code(0);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Killed in the middle, told to stop, and failing calls.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use super::{is_there, jail, names};
 use crate::need::Need;
@@ -46,10 +47,14 @@ fn build(dir: &str) -> Run {
     jail(&["build", dir, "/tmp/from"])
 }
 
+/// Files that are not made with the owner and mode they end with: each copy is given both.
 fn source() {
     fs::create_dir_all("/tmp/from/sub").unwrap();
     for name in ["a", "b", "sub/c"] {
-        fs::write(format!("/tmp/from/{name}"), name).unwrap();
+        let file = format!("/tmp/from/{name}");
+        fs::write(&file, name).unwrap();
+        chown(&file, Some(12), Some(34)).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     }
 }
 
