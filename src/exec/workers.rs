@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::{Events, ExecError, Files, How, Machine, Outcome};
+use crate::model::hex;
 use crate::plan::{FileOp, Op, Step};
 use crate::sys::worker::{self, Worker};
 use crate::sys::{SysError, file};
@@ -32,7 +33,7 @@ const WORTH_IT: u64 = 24 << 20;
 enum Answer {
     Copied {
         index: u32,
-        blake3: [u8; 32],
+        blake3: String,
         bytes: u64,
         reflinked: bool,
         capabilities_dropped: bool,
@@ -222,7 +223,7 @@ fn copied(index: u32, outcomes: &[Outcome]) -> Answer {
     }
     Answer::Copied {
         index,
-        blake3: sum,
+        blake3: hex(&sum),
         bytes: length,
         reflinked: shared,
         capabilities_dropped,
@@ -324,6 +325,8 @@ fn take(
             if attributes_lost {
                 files.outcomes.push(Outcome::AttributesLost(path.clone()));
             }
+            let sum = blake3::Hash::from_hex(&blake3)
+                .map_err(|error| ExecError::Other(format!("a worker process said: {error}")))?;
             let how = if reflinked {
                 How::Reflinked
             } else {
@@ -331,7 +334,7 @@ fn take(
             };
             files.outcomes.push(Outcome::Copied {
                 path,
-                blake3,
+                blake3: *sum.as_bytes(),
                 bytes,
                 how,
             });
@@ -357,9 +360,10 @@ fn take(
 
 /// The static name of a call that copying makes.
 fn known_call(name: &str) -> &'static str {
-    const CALLS: [&str; 12] = [
+    const CALLS: [&str; 13] = [
         "openat",
         "openat2",
+        "fstat",
         "pread",
         "write",
         "lseek",

@@ -1,7 +1,8 @@
 //! The list of what is in a jail: written by `jail build`, read by `check`, `update`, `show`,
 //! `remove` and `enter`. The format is documented in newroot-jail(8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +102,11 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<(u32, u32)>,
     /// Who needs it: "program git", "profile nss", "package tzdata", "path /etc/x", "jail".
-    pub why: Vec<String>,
+    pub why: Vec<Reason>,
 }
+
+/// For whom something is in a jail. A clone shares the text: libc is there for everybody.
+pub type Reason = Arc<str>;
 
 /// What an [`Entry`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,7 +243,7 @@ impl Manifest {
 
     /// Fills in what copying found out: sums and lengths by path.
     pub fn take_sums<'a>(&mut self, sums: impl Iterator<Item = (&'a RootPath, [u8; 32], u64)>) {
-        let known: BTreeMap<&RootPath, ([u8; 32], u64)> =
+        let known: HashMap<&RootPath, ([u8; 32], u64)> =
             sums.map(|(path, sum, size)| (path, (sum, size))).collect();
         for entry in &mut self.entries {
             if let Some((sum, size)) = known.get(&entry.path) {
@@ -248,10 +252,15 @@ impl Manifest {
             }
         }
         // A hard link has the sum of the name that was copied.
-        let of_files: BTreeMap<RootPath, (Option<String>, u64)> = self
+        let linked: HashSet<RootPath> = self
             .entries
             .iter()
-            .filter(|entry| entry.blake3.is_some())
+            .filter_map(|entry| entry.link_of.clone())
+            .collect();
+        let of_files: HashMap<RootPath, (Option<String>, u64)> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.blake3.is_some() && linked.contains(&entry.path))
             .map(|entry| (entry.path.clone(), (entry.blake3.clone(), entry.size)))
             .collect();
         for entry in &mut self.entries {
@@ -274,13 +283,23 @@ impl Manifest {
     /// # Errors
     /// None that can happen with these types; serde_json's.
     pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
-        let mut head = self.clone();
-        let entries = std::mem::take(&mut head.entries);
+        let head = Self {
+            version: self.version,
+            tool: self.tool.clone(),
+            written: self.written,
+            request: self.request.clone(),
+            programs: self.programs.clone(),
+            needs_proc: self.needs_proc,
+            command: self.command.clone(),
+            environment: self.environment.clone(),
+            binds: self.binds.clone(),
+            entries: Vec::new(),
+        };
         let mut out = serde_json::to_vec_pretty(&head)?;
         // `entries` is the last member and empty here: `…"entries": []\n}`.
         let cut = out.len().saturating_sub("]\n}".len());
         out.truncate(cut);
-        for (index, entry) in entries.iter().enumerate() {
+        for (index, entry) in self.entries.iter().enumerate() {
             out.extend_from_slice(if index == 0 { b"\n    " } else { b",\n    " });
             serde_json::to_writer(&mut out, entry)?;
         }

@@ -15,8 +15,8 @@ pub use cpu::Cpu;
 pub use ended::Ended;
 pub use lent::{LENT, LENT_TABLE, LentCall, LentError, LentStart, LentTable, LentTool};
 pub use manifest::{
-    BindEntry, Entry, EntryKind, MANIFEST, MANIFEST_VERSION, Manifest, ManifestError, Request,
-    Text, hex,
+    BindEntry, Entry, EntryKind, MANIFEST, MANIFEST_VERSION, Manifest, ManifestError, Reason,
+    Request, Text, hex,
 };
 pub use meta::{FileId, Kind, Meta};
 pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo, unescape_octal};

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A path in the caller's own mount namespace; relative ones count from the working directory.
+/// A clone shares the text: every step of a plan names the root it is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostPath(PathBuf);
+pub struct HostPath(Arc<Path>);
 
 impl HostPath {
     /// Takes a path as it was typed or found on the host.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self(Arc::from(path.into()))
     }
 
     /// The path for the standard library's and the kernel's calls.
@@ -31,7 +32,9 @@ impl HostPath {
     #[must_use]
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         let name = name.as_ref();
-        Self(self.0.join(name.strip_prefix("/").unwrap_or(name)))
+        Self(Arc::from(
+            self.0.join(name.strip_prefix("/").unwrap_or(name)),
+        ))
     }
 
     /// Where `inside` is found on the host when `self` is the root. For showing only: links are
@@ -39,8 +42,18 @@ impl HostPath {
     #[must_use]
     pub fn show_inside(&self, inside: &RootPath) -> PathBuf {
         match inside.relative() {
-            here if here == Path::new(".") => self.0.clone(),
+            here if here == Path::new(".") => self.0.to_path_buf(),
             below => self.0.join(below),
+        }
+    }
+
+    /// The same as a path for later; where `self` is `/` the text is shared.
+    #[must_use]
+    pub fn shown_inside(&self, inside: &RootPath) -> Self {
+        if *self.0 == *Path::new("/") {
+            Self(Arc::clone(&inside.0))
+        } else {
+            Self::new(self.show_inside(inside))
         }
     }
 }
@@ -189,8 +202,8 @@ impl Eq for RootPath {}
 impl Hash for RootPath {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let bytes = self.as_bytes();
-        let odd = |pair: &[u8]| matches!(pair, b"//" | b"/.");
-        if bytes.windows(2).any(odd) || bytes.ends_with(b"/") {
+        let odd = |slash: usize| matches!(bytes.get(slash + 1), None | Some(b'/' | b'.'));
+        if memchr::memchr_iter(b'/', bytes).any(odd) {
             // Equal paths hash alike: as the one of them that has nothing to leave out.
             let plain: PathBuf = self.0.components().collect();
             plain.as_os_str().as_bytes().hash(state);
@@ -203,11 +216,7 @@ impl Hash for RootPath {
 /// The order of two absolute paths, where their first difference decides it; `None` where it may
 /// be no difference: a doubled or last slash, a `.`.
 fn by_bytes(left: &[u8], right: &[u8]) -> Option<Ordering> {
-    let differs = left
-        .iter()
-        .zip(right)
-        .position(|(left, right)| left != right);
-    let at = differs.unwrap_or_else(|| left.len().min(right.len()));
+    let at = common(left, right);
     let (next_left, next_right) = (left.get(at), right.get(at));
     if next_left.is_none() && next_right.is_none() {
         return Some(Ordering::Equal);
@@ -228,6 +237,15 @@ fn by_bytes(left: &[u8], right: &[u8]) -> Option<Ordering> {
         (_, None | Some(b'/')) => Some(Ordering::Greater),
         (left, right) => Some(left.cmp(&right)),
     }
+}
+
+/// How many bytes two texts begin with alike. Paths share long beginnings: eight bytes at a time.
+fn common(left: &[u8], right: &[u8]) -> usize {
+    let (eights_left, eights_right) = (left.chunks_exact(8), right.chunks_exact(8));
+    let alike = |(left, right): &(&[u8], &[u8])| left == right;
+    let skipped = 8 * eights_left.zip(eights_right).take_while(alike).count();
+    let rest = left[skipped..].iter().zip(&right[skipped..]);
+    skipped + rest.take_while(|(left, right)| left == right).count()
 }
 
 #[cfg(test)]

@@ -124,12 +124,12 @@ impl Offer {
 /// Decides. `root` is where the root lies on the host; `choices` says what the caller may do.
 #[must_use]
 pub fn plan(facts: &Facts, root: &HostPath, choices: &Choices) -> LentPlan {
-    let base = HostPath::new(root.show_inside(&RootPath::new(LENT)));
+    let base = root.shown_inside(&RootPath::new(LENT));
     let choices = Choices {
         base: base.join("root"),
         ..choices.clone()
     };
-    let mut jail = build(&inside(&facts.files), &choices);
+    let mut jail = build(inside(&facts.files), &choices);
     for step in &mut jail.steps {
         step.place = Place::Session;
     }

@@ -14,6 +14,7 @@ mod layer;
 mod mem;
 mod mounted;
 mod sum;
+mod trails;
 mod walk;
 
 pub use edited::{Edit, Edited};
@@ -23,6 +24,7 @@ pub use layer::Layer;
 pub use mem::Mem;
 pub use mounted::Mounted;
 pub use sum::{sum, sum_of};
+pub use trails::Trails;
 pub use walk::{LinkStep, Trail, canonical, is_file, reach, read, resolve};
 
 use std::ffi::OsString;

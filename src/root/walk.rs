@@ -11,7 +11,7 @@ use super::Tree;
 use crate::model::{Kind, Meta, RootPath};
 
 /// What MAXSYMLINKS is in the kernel (path_resolution(7)).
-const MAX_LINKS: usize = 40;
+pub(super) const MAX_LINKS: usize = 40;
 
 /// One link that was followed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

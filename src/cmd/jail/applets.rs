@@ -50,7 +50,7 @@ pub(super) fn take(
             what: MadeWhat::Link {
                 target: path.as_path().to_path_buf(),
             },
-            reason: by.to_owned(),
+            reason: by.into(),
             weak: true,
         });
     }

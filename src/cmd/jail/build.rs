@@ -35,7 +35,7 @@ pub(super) fn run(args: &BuildArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     let tree = open_from(&from)?;
     let content = Content::gather(&request, tree.as_ref(), Some(&absolute(&dir)))?;
     let choices = choices(&dir, &request.from);
-    let plan = build(&content.wanted(&choices), &choices);
+    let plan = build(content.wanted(&choices), &choices);
     if globals.dry_run {
         let lines: String = plan.steps.iter().map(|step| format!("{step}\n")).collect();
         ui.out(format!("mkdir -m 700 {}\n{lines}", crate::ui::shell_quote(&dir)).as_bytes())?;
@@ -87,10 +87,9 @@ pub(crate) fn fill(
     ui: &Ui,
 ) -> Result<Counted, ExecError> {
     let mut files = Files::new(root, tree);
-    let mut manifest = content.manifest(request);
-    manifest.entries.clone_from(&plan.entries);
-    files.manifest = Some(manifest);
+    files.manifest = Some(content.manifest(request));
     files.meanwhile = Some(Box::new(|manifest| {
+        manifest.entries.clone_from(&plan.entries);
         name_owners(tree, manifest.entries.iter_mut());
     }));
     files.held = Some(Held::new(&ENDING)?);

@@ -1,7 +1,6 @@
 //! Gathering facts: a path with every link and directory on the way, a program with everything
 //! it loads, a directory with everything in it.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
@@ -11,10 +10,10 @@ use rustix::io::Errno;
 use super::needs::Wants;
 use super::problem::{Note, Problem};
 use crate::elf::{Engine, Options};
-use crate::model::{Kind, Meta, RootPath};
+use crate::model::{Kind, Meta, Reason, RootPath};
 use crate::plan::jail::{Facts, Found, What};
 use crate::profile::{Pattern, nearest};
-use crate::root::{Trail, Tree, resolve};
+use crate::root::{Trails, Tree};
 use crate::sys::errno_of;
 
 /// How much it matters that something is missing.
@@ -50,12 +49,12 @@ pub(super) struct Gatherer<'t> {
     pub(super) tree: &'t dyn Tree,
     pub(super) engine: Engine<'t>,
     path: Vec<RootPath>,
-    reasons: Facts,
+    /// For whom things are gathered, each with its number.
+    reasons: HashMap<Reason, u32>,
     list: Vec<(RootPath, Found)>,
     index: HashMap<RootPath, usize>,
     reached: HashMap<RootPath, Rc<Reached>>,
-    /// Directories, as they are named, that a path was followed through.
-    walked: HashMap<RootPath, Trail>,
+    pub(super) trails: Trails<'t>,
     pub(super) closed: HashSet<RootPath>,
     /// Files that are looked at as programs, by the names they were asked for.
     pub(super) asked: BTreeMap<RootPath, Wants>,
@@ -89,11 +88,11 @@ impl<'t> Gatherer<'t> {
             tree,
             engine: Engine::with_options(tree, options),
             path,
-            reasons: Facts::default(),
+            reasons: HashMap::new(),
             list: Vec::new(),
             index: HashMap::new(),
             reached: HashMap::new(),
-            walked: HashMap::new(),
+            trails: Trails::new(tree),
             closed: HashSet::new(),
             asked: BTreeMap::new(),
             exclude: Vec::new(),
@@ -116,14 +115,22 @@ impl<'t> Gatherer<'t> {
     }
 
     pub(super) fn reason(&mut self, text: &str) -> u32 {
-        self.reasons.reason(text)
+        if let Some(known) = self.reasons.get(text) {
+            return *known;
+        }
+        let new = u32::try_from(self.reasons.len()).unwrap_or(u32::MAX);
+        self.reasons.insert(text.into(), new);
+        new
     }
 
     /// The facts, by path.
     pub(super) fn finish(self) -> Facts {
-        let mut facts = self.reasons;
-        facts.found = self.list.into_iter().collect();
-        facts
+        let mut reasons: Vec<(Reason, u32)> = self.reasons.into_iter().collect();
+        reasons.sort_unstable_by_key(|(_, number)| *number);
+        Facts {
+            reasons: reasons.into_iter().map(|(text, _)| text).collect(),
+            found: self.list.into_iter().collect(),
+        }
     }
 
     /// Whether the jail will have a file that is found by this path.
@@ -165,32 +172,6 @@ impl<'t> Gatherer<'t> {
         Ok(())
     }
 
-    /// Where a path leads. A thousand files lie in a few directories: the way to each of these is
-    /// followed once, then only the last name has to be looked at.
-    fn trail(&mut self, path: &RootPath) -> io::Result<Trail> {
-        let above = path.parent();
-        let Some(name) = path.file_name().filter(|_| above != *path) else {
-            return resolve(self.tree, path);
-        };
-        let way = match self.walked.entry(above) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let way = resolve(self.tree, new.key())?;
-                new.insert(way)
-            }
-        };
-        let real = way.real.join(name);
-        let meta = self.tree.lstat(&real)?;
-        if meta.kind == Kind::Link {
-            return resolve(self.tree, path);
-        }
-        Ok(Trail {
-            links: way.links.clone(),
-            real,
-            meta,
-        })
-    }
-
     /// A path, every link on the way, and what stands at its end.
     ///
     /// # Errors
@@ -205,7 +186,7 @@ impl<'t> Gatherer<'t> {
             }
             return Ok((known.real.clone(), known.meta));
         }
-        let trail = self.trail(path)?;
+        let trail = self.trails.follow(path)?;
         for step in &trail.links {
             let meta = self.tree.lstat(&step.at)?;
             self.add_parents(&step.at, who)?;

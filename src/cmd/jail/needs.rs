@@ -1,7 +1,5 @@
 //! What a program needs to start, gathered: its interpreters, its loader, its libraries.
 
-use std::collections::BTreeSet;
-
 use super::gather::{For, Gatherer, Need};
 use super::problem::{Note, Problem};
 use crate::cmd::look::runs;
@@ -103,8 +101,8 @@ impl Gatherer<'_> {
         }
         for object in &closure.objects {
             let variants = object.variants.iter().map(|variant| &variant.path);
-            let paths: BTreeSet<&RootPath> = variants.chain([&object.path]).collect();
-            for path in paths {
+            let others = variants.filter(|path| **path != object.path);
+            for path in others.chain([&object.path]) {
                 if let Err(error) = self.want(path, part) {
                     self.failed(path, &error, who.need);
                 }

@@ -226,7 +226,7 @@ fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts)
                 mode: directory.mode,
                 owner,
             },
-            reason: by.to_owned(),
+            reason: by.into(),
             weak: false,
         });
     }
@@ -236,7 +236,7 @@ fn made(content: &mut Content, profile: &Profile, by: &str, accounts: &Accounts)
             what: MadeWhat::Link {
                 target: link.target.clone(),
             },
-            reason: by.to_owned(),
+            reason: by.into(),
             weak: false,
         });
     }

@@ -64,7 +64,7 @@ fn page(dir: &str, manifest: &Manifest) -> String {
     let mut groups: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in &manifest.entries {
         if entry.kind != EntryKind::Directory {
-            let first = entry.why.first().map_or("jail", String::as_str);
+            let first = entry.why.first().map_or("jail", |why| &**why);
             groups.entry(first).or_default().push(entry);
         }
     }

@@ -142,7 +142,7 @@ fn attempt(
 /// The steps of the jail itself, as this caller may do them.
 fn plan(content: &Content, request: &Request) -> JailPlan {
     let choices = choices(&HostPath::new(SHOWN), &request.from);
-    build(&content.wanted(&choices), &choices)
+    build(content.wanted(&choices), &choices)
 }
 
 /// The namespaces and the tmpfs, then `steps` in it.

@@ -115,7 +115,7 @@ fn add(out: &mut Vec<Made>, path: &str, what: MadeWhat) {
     out.push(Made {
         path: RootPath::new(path),
         what,
-        reason: REASON.to_owned(),
+        reason: REASON.into(),
         weak: true,
     });
 }

@@ -25,9 +25,9 @@ pub struct JailPlan {
 /// the other links and nodes, what newroot writes itself, then owners and times of directories,
 /// the manifest last.
 #[must_use]
-pub fn build(wanted: &BTreeMap<RootPath, Wanted>, choices: &Choices) -> JailPlan {
+pub fn build(wanted: BTreeMap<RootPath, Wanted>, choices: &Choices) -> JailPlan {
     let mut stages: [Vec<FileOp>; 6] = Default::default();
-    for (path, one) in wanted {
+    for (path, one) in &wanted {
         let ops = create(one, choices);
         let stage = match one.entry.kind {
             EntryKind::Link if path.parent() == RootPath::root() => 0,
@@ -49,15 +49,16 @@ pub fn build(wanted: &BTreeMap<RootPath, Wanted>, choices: &Choices) -> JailPlan
     stages[5].push(FileOp::Manifest {
         path: RootPath::new(MANIFEST),
     });
+    let dropped = dropped(&wanted);
     JailPlan {
         steps: steps(stages.into_iter().flatten(), choices),
         // The top itself may be a mount point, whose owner and mode are somebody else's business.
         entries: wanted
-            .values()
-            .map(|one| one.entry.clone())
+            .into_values()
+            .map(|one| one.entry)
             .filter(|entry| entry.path != RootPath::root())
             .collect(),
-        dropped: dropped(wanted),
+        dropped,
     }
 }
 
@@ -181,6 +182,6 @@ fn owner_of(entry: &Entry, choices: &Choices) -> Option<Owner> {
 
 fn source(entry: &Entry, choices: &Choices) -> Source {
     let path = entry.source.clone().unwrap_or_else(|| entry.path.clone());
-    let shown = crate::model::HostPath::new(choices.from.show_inside(&path));
+    let shown = choices.from.shown_inside(&path);
     Source { path, shown }
 }

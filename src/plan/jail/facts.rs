@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::model::{HostPath, Kind, Meta, RootPath};
+use crate::model::{HostPath, Kind, Meta, Reason, RootPath};
 use crate::plan::Owner;
 
 /// What stands in the `--from` root and is needed, by its path there. No path leads through a
@@ -11,7 +11,7 @@ use crate::plan::Owner;
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Who needs things: "program git", "profile nss". Entries name them by index.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
     /// By path.
     pub found: BTreeMap<RootPath, Found>,
 }
@@ -42,44 +42,6 @@ pub enum What {
     Node,
 }
 
-impl Facts {
-    /// The index of a reason, which is added when it is new.
-    pub fn reason(&mut self, text: &str) -> u32 {
-        let known = self.reasons.iter().position(|reason| reason == text);
-        let index = known.unwrap_or_else(|| {
-            self.reasons.push(text.to_owned());
-            self.reasons.len() - 1
-        });
-        u32::try_from(index).unwrap_or(u32::MAX)
-    }
-
-    /// Takes a path, or one more reason for a path that is there already.
-    pub fn add(
-        &mut self,
-        path: &RootPath,
-        what: What,
-        meta: &Meta,
-        reason: u32,
-        keep_privileges: bool,
-    ) {
-        if let Some(found) = self.found.get_mut(path) {
-            found.keep_privileges |= keep_privileges;
-            // Requests are gathered one after the other: a repeated reason is the last one.
-            if found.reasons.last() != Some(&reason) && !found.reasons.contains(&reason) {
-                found.reasons.push(reason);
-            }
-            return;
-        }
-        let found = Found {
-            what,
-            meta: *meta,
-            reasons: vec![reason],
-            keep_privileges,
-        };
-        self.found.insert(path.clone(), found);
-    }
-}
-
 /// Something that newroot makes instead of copying it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
@@ -88,7 +50,7 @@ pub struct Made {
     /// What.
     pub what: MadeWhat,
     /// Who wants it: "jail", "profile nss".
-    pub reason: String,
+    pub reason: Reason,
     /// Only where nothing else puts something there.
     pub weak: bool,
 }

@@ -34,7 +34,7 @@ fn made() -> impl Strategy<Value = Vec<Made>> {
             .map(|(path, what)| Made {
                 path: RootPath::new(path.join("/")),
                 what,
-                reason: String::from("test"),
+                reason: "test".into(),
                 weak: false,
             })
             .collect()
@@ -89,7 +89,7 @@ fn steps(made: &[Made]) -> Option<Vec<Step>> {
         let above = path.parent();
         *path != RootPath::root() && all[&above].entry.kind != newroot::model::EntryKind::Directory
     });
-    (!clash).then(|| build(&all, &choices()).steps)
+    (!clash).then(|| build(all, &choices()).steps)
 }
 
 proptest! {
