@@ -15,6 +15,11 @@ pub(super) fn trials() -> Vec<Trial> {
         Trial::new("jail::variants_come_along", &needs, variants),
         Trial::new("jail::origin_needs_proc", &needs, origin),
         Trial::new("jail::a_linker_script_is_no_library", &needs, linker_script),
+        Trial::new(
+            "jail::what_is_built_for_a_better_cpu_is_named",
+            &needs,
+            levels,
+        ),
     ]
 }
 
@@ -153,4 +158,26 @@ fn linker_script() {
         .code(0);
     assert!(!is_there("/tmp/j/usr/lib/libodd.so"));
     assert_eq!(answer("/tmp/j"), Some(5));
+}
+
+/// The machine's own loader says for which levels this CPU is too old.
+fn levels() {
+    root();
+    library("/tmp/root/lib/libodd.so.1", 42);
+    for level in ["x86-64-v2", "x86-64-v3", "x86-64-v4"] {
+        let mark = format!("-Wl,-z,{level}");
+        program("/tmp/root/lib/libodd.so.1", &[&mark]);
+        let starts = answer("/tmp/root") == Some(42);
+        let run = jail(&["build", "--from", "/tmp/root", "j", "/bin/prog"]).run();
+        run.code(0);
+        let line = format!("/bin/prog was built for CPUs of level {level}, and this one has v");
+        assert_eq!(
+            !starts,
+            run.stderr.contains(&line),
+            "{level}: {}",
+            run.stderr
+        );
+        assert_eq!(answer("/tmp/j") == Some(42), starts, "{level}");
+        jail(&["remove", "j"]).run().code(0);
+    }
 }
