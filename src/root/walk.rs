@@ -145,6 +145,10 @@ pub fn read(tree: &dyn Tree, path: &RootPath, limit: usize) -> io::Result<Vec<u8
             0 => break,
             count => filled += count,
         }
+        // There was room for one byte more, and it did not come: the end.
+        if filled < bytes.len() && filled as u64 == meta.size {
+            break;
+        }
     }
     bytes.truncate(filled);
     Ok(bytes)
