@@ -168,7 +168,7 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
     facts.lent = asked.lent.map(Lending::steps);
     facts.command = chosen.command;
     facts.rescue = asked.rescue.cloned();
-    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
+    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, &facts))?;
     Ok(Ready {
         plan,
         is_shell: chosen.is_shell,

@@ -642,7 +642,16 @@ fn no_system_at_all() {
         .run()
         .code(0)
         .stdout_is("")
-        .stderr_has("no installed system found. Nothing was written.");
+        .stderr_is(
+            "no installed system found. Nothing was written.\n\
+             Next, all disks of this machine: newroot scan\n",
+        );
+    let blank = "garbage.img: no filesystem and no partition table recognised";
+    assert_eq!(found["notes"], serde_json::json!([blank]));
+    for verb in ["scan", "doctor"] {
+        let output = newroot([verb, "/tmp/garbage.img"]).run();
+        output.stderr_has(blank).stderr_has("newroot scan\n");
+    }
     newroot(["scan", "/tmp/data.img", "web03"])
         .run()
         .code(125)
@@ -650,9 +659,11 @@ fn no_system_at_all() {
     newroot(["scan", "/tmp/none.img"])
         .run()
         .code(125)
-        .stderr_has("No such file");
+        .stderr_has("No such file")
+        .stderr_has("newroot scan\n");
     newroot(["scan", "/dev/null"])
         .run()
         .code(125)
-        .stderr_has("neither a block device nor an image");
+        .stderr_has("neither a block device nor an image")
+        .stderr_has("newroot scan\n");
 }

@@ -10,8 +10,8 @@ use super::keys::{Asking, Ring};
 use super::mounting::Ready;
 use super::refusal::{self, Asked};
 use super::{Access, Choices, Opened, Visible};
-use crate::cmd::alone;
 use crate::cmd::enter::{Shown, place};
+use crate::cmd::{alone, target};
 use crate::error::Failure;
 use crate::exec::storage::{Parts, Storage, settle};
 use crate::exec::{ExecError, UndoStack, apply};
@@ -431,9 +431,8 @@ fn there(path: PathBuf) -> Result<PathBuf, Failure> {
     match std::fs::metadata(&path) {
         Ok(_) => Ok(path),
         Err(error) => {
-            let why = crate::sys::describe(crate::sys::errno_of(&error));
             let what = format!("cannot open {}", path.display());
-            Err(Failure::new(what, why).hint("see what there is", "newroot scan"))
+            Err(target::refused(what, crate::sys::errno_of(&error)))
         }
     }
 }
@@ -443,8 +442,8 @@ fn real(path: &std::path::Path) -> anyhow::Result<PathBuf> {
     let real = std::path::absolute(path)
         .and_then(|path| root::canonical(&Host, &RootPath::new(path)))
         .map_err(|error| {
-            let why = crate::sys::describe(crate::sys::errno_of(&error));
-            Failure::new(format!("cannot open {}", path.display()), why)
+            let what = format!("cannot open {}", path.display());
+            target::refused(what, crate::sys::errno_of(&error))
         })?;
     // A file that cannot be read is told here, not by a loop device.
     loops::open(real.as_path())?;

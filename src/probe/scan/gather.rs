@@ -17,6 +17,8 @@ use crate::probe::mountinfo::{self, Mount};
 use crate::probe::partitions::{self, PartitionKind, Table};
 use crate::probe::superblock::{self, PATIENCE, Superblock, Unanswered};
 
+const NOTHING_KNOWN: &str = "no filesystem and no partition table recognised";
+
 pub(super) fn gather(scan: &mut Scan, options: &Options) -> Result<(), ScanError> {
     let (images, devices) = sort_out(&options.only)?;
     let mounts = mountinfo::parse(&fs::read("/proc/self/mountinfo").unwrap_or_default());
@@ -300,6 +302,9 @@ fn unseen_partitions(scan: &mut Scan) -> Result<(), ScanError> {
             .ok()
             .and_then(|medium| partitions::read(&medium))
         else {
+            if is_blank(&disk) {
+                scan.note(format!("{}: {NOTHING_KNOWN}", disk.name));
+            }
             continue;
         };
         for problem in &table.problems {
@@ -308,6 +313,15 @@ fn unseen_partitions(scan: &mut Scan) -> Result<(), ScanError> {
         attach_all(scan, &disk, &table)?;
     }
     Ok(())
+}
+
+/// A file that is no image of anything: whoever named it may have meant another.
+fn is_blank(file: &Volume) -> bool {
+    let found = &file.superblock;
+    file.origin == Origin::Image
+        && found.kind.is_empty()
+        && found.table.is_empty()
+        && !found.ambivalent
 }
 
 fn attach_all(scan: &mut Scan, disk: &Volume, table: &Table) -> Result<(), ScanError> {
