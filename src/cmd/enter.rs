@@ -31,6 +31,7 @@ use crate::plan::{self, Step};
 use crate::root::Tree;
 use crate::session::{Live, New, Place};
 use crate::sys;
+use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::Ui;
 use facts::Root;
 
@@ -108,8 +109,11 @@ fn enter(
         ui.out(plan::script(&ready.plan.steps).as_bytes())?;
         return Ok(Exit::Success);
     }
+    let place = place()?;
+    // The supervisor reads them. One that came before would end newroot and leave the record.
+    let _held = Held::new(&[INT, TERM, HUP])?;
     let live = Live::create(
-        &place()?,
+        &place,
         New {
             kind: "enter",
             root: path.as_path().to_path_buf(),
