@@ -123,15 +123,14 @@ impl Work {
         }
     }
 
-    /// Until everything is mounted.
+    /// Until everything is mounted. Signals that would end newroot are held back from here on, to
+    /// the end of the process: what is open by then is closed by it, or stands.
     pub(super) fn go(&mut self, access: Access, live: &mut Live, ui: &Ui) -> anyhow::Result<Ready> {
         if let Some(Name::Image(path)) = &self.name {
             gather::refuse_used_image(path)?;
         }
         let signals = Held::new(&[INT, TERM, HUP])?;
-        let done = self.rounds(access, live, ui, &signals);
-        signals.release()?;
-        done
+        self.rounds(access, live, ui, &signals)
     }
 
     fn rounds(
