@@ -31,6 +31,7 @@ use crate::plan::{self, Step};
 use crate::root::Tree;
 use crate::session::{Live, New, Place};
 use crate::sys;
+use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::Ui;
 use facts::Root;
 
@@ -108,8 +109,11 @@ fn enter(
         ui.out(plan::script(&ready.plan.steps).as_bytes())?;
         return Ok(Exit::Success);
     }
+    let place = place()?;
+    // The supervisor reads them. One that came before would end newroot and leave the record.
+    let _held = Held::new(&[INT, TERM, HUP])?;
     let live = Live::create(
-        &place()?,
+        &place,
         New {
             kind: "enter",
             root: path.as_path().to_path_buf(),
@@ -168,7 +172,7 @@ pub(super) fn prepare(tree: &dyn Tree, root: &HostPath, asked: Asked<'_>) -> any
     facts.lent = asked.lent.map(Lending::steps);
     facts.command = chosen.command;
     facts.rescue = asked.rescue.cloned();
-    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, root))?;
+    let plan = plan::enter::plan(&facts).map_err(|error| failure::plan(&error, &facts))?;
     Ok(Ready {
         plan,
         is_shell: chosen.is_shell,

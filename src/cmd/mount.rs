@@ -13,6 +13,7 @@ use crate::probe::target::{Name, name};
 use crate::root::{Host, Tree, canonical};
 use crate::session::{Live, New};
 use crate::sys;
+use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::{Ui, shell_quote};
 
 pub(super) fn run(args: &MountArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
@@ -45,6 +46,11 @@ pub(super) fn run(args: &MountArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
     let mut live = Live::create(&enter::place()?, new)?;
     match open(args, &choices, access, &root, &mut live, ui) {
         Ok(opened) => {
+            if let Some(signal) = told_meanwhile() {
+                close(opened, &mut live, ui)?;
+                live.finish()?;
+                return Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0)));
+            }
             report(&opened, ui);
             opened.keep();
             live.stand()?;
@@ -79,13 +85,23 @@ fn open(
         return Ok(opened);
     }
     if let Err(error) = opened.read_write(live, ui) {
-        let closed = opened.finish(live, ui)?;
-        for holder in &closed.holders {
-            ui.warn(&enter::describe(holder));
-        }
+        close(opened, live, ui)?;
         return Err(error);
     }
     Ok(opened)
+}
+
+fn close(opened: Opened, live: &mut Live, ui: &Ui) -> anyhow::Result<()> {
+    let closed = opened.finish(live, ui)?;
+    for holder in &closed.holders {
+        ui.warn(&enter::describe(holder));
+    }
+    Ok(())
+}
+
+/// The signal that came when there was nothing left to interrupt, and before the mounts stand.
+fn told_meanwhile() -> Option<i32> {
+    Held::new(&[INT, TERM, HUP]).ok()?.next()
 }
 
 fn report(opened: &Opened, ui: &Ui) {

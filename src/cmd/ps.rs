@@ -12,7 +12,7 @@ use crate::ui::{Ui, escape_bytes, table};
 
 pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
     let place = enter::known_place()?;
-    let entries = sessions::all(place.as_ref(), ui)?;
+    let (entries, complete) = sessions::all_and_whether(place.as_ref(), ui)?;
     if args.json {
         let list: Vec<serde_json::Value> = entries
             .iter()
@@ -23,6 +23,8 @@ pub(super) fn run(args: &PsArgs, ui: &Ui) -> anyhow::Result<Exit> {
     }
     if !entries.is_empty() {
         show(&entries, ui)?;
+    } else if complete {
+        ui.note("no session is running. To start one: newroot enter ROOT");
     }
     let outputs = place.map_or_else(|| Ok(Vec::new()), |place| place.outputs())?;
     for (id, path) in outputs {

@@ -39,6 +39,10 @@ pub(super) fn run(args: &ScanArgs, globals: &Globals, ui: &Ui) -> anyhow::Result
     for line in show::closing(&found) {
         ui.note(&line);
     }
+    let is_known = !found.systems.is_empty() || !found.locked.is_empty();
+    if !is_known && found.skipped.is_empty() && !named.is_empty() {
+        ui.note("Next, all disks of this machine: newroot scan");
+    }
     Ok(Exit::Success)
 }
 

@@ -10,14 +10,25 @@ use crate::ui::Ui;
 /// # Errors
 /// Those of reading the directory.
 pub(super) fn all(place: Option<&Place>, ui: &Ui) -> anyhow::Result<Vec<Entry>> {
+    Ok(all_and_whether(place, ui)?.0)
+}
+
+/// The same, and whether these are all there are: of an unreadable record nothing is known.
+///
+/// # Errors
+/// As [`all`].
+pub(super) fn all_and_whether(
+    place: Option<&Place>,
+    ui: &Ui,
+) -> anyhow::Result<(Vec<Entry>, bool)> {
     let Some(place) = place else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), true));
     };
     let (entries, unreadable) = list(place)?;
-    for error in unreadable {
+    for error in &unreadable {
         ui.warn(&error.to_string());
     }
-    Ok(entries)
+    Ok((entries, unreadable.is_empty()))
 }
 
 /// The one session whose name begins like this.
@@ -25,7 +36,7 @@ pub(super) fn all(place: Option<&Place>, ui: &Ui) -> anyhow::Result<Vec<Entry>> 
 /// # Errors
 /// None, or several.
 pub(super) fn one(place: Option<&Place>, name: &str, ui: &Ui) -> anyhow::Result<Entry> {
-    let entries = all(place, ui)?;
+    let (entries, complete) = all_and_whether(place, ui)?;
     if let Some(exact) = entries.iter().find(|entry| entry.record.id == name) {
         return Ok(exact.clone());
     }
@@ -36,6 +47,11 @@ pub(super) fn one(place: Option<&Place>, name: &str, ui: &Ui) -> anyhow::Result<
         let shown = crate::ui::shell_quote(std::path::Path::new(name));
         Failure::new(format!("cannot find session {shown}"), why)
     };
+    if entries.is_empty() && complete {
+        return Err(cannot("no session is running")
+            .hint("start one", "newroot enter ROOT")
+            .into());
+    }
     let Some(first) = found.next() else {
         return Err(with_nearest(cannot("there is none of that name"), name, &entries).into());
     };
@@ -50,11 +66,6 @@ pub(super) fn one(place: Option<&Place>, name: &str, ui: &Ui) -> anyhow::Result<
 
 /// What was perhaps meant: a session with a name like that, or one in a root of that name.
 fn with_nearest(failure: Failure, name: &str, entries: &[Entry]) -> Failure {
-    if entries.is_empty() {
-        return failure
-            .detail("there is no session at all")
-            .hint("this lists them", "newroot ps");
-    }
     let in_root = entries.iter().find(|entry| {
         let root = &entry.record.root;
         root == std::path::Path::new(name)

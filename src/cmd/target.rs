@@ -2,6 +2,8 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 use crate::error::Failure;
 use crate::model::HostPath;
 use crate::probe::peek::PeekError;
@@ -9,6 +11,8 @@ use crate::probe::scan::{Found, ScanError};
 use crate::sys::{describe, errno_of};
 use crate::tool::ToolError;
 use crate::ui::scan::place;
+
+const SEE_ALL: (&str, &str) = ("see what there is", "newroot scan");
 
 /// A scan that could not be made.
 pub(super) fn scan_failure(error: &ScanError) -> Failure {
@@ -18,17 +22,22 @@ pub(super) fn scan_failure(error: &ScanError) -> Failure {
             Failure::new(what, format!("{program} is not installed"))
                 .hint("install the package", *package)
         }
-        ScanError::Open { path, source } => Failure::new(
-            format!("cannot look at {}", path.display()),
-            describe(source.errno),
-        )
-        .caused_by(source.clone()),
+        ScanError::Open { path, source } => {
+            let what = format!("cannot look at {}", path.display());
+            refused(what, source.errno).caused_by(source.clone())
+        }
         ScanError::NotADevice(path) => Failure::new(
             format!("cannot look at {}", path.display()),
             "it is neither a block device nor an image file",
-        ),
+        )
+        .hint(SEE_ALL.0, SEE_ALL.1),
         ScanError::Tool(_) => Failure::new(what, error.to_string()),
     }
+}
+
+/// Whether it was refused to this user, and root may do it.
+pub(super) fn is_for_root(errno: Errno) -> bool {
+    matches!(errno, Errno::ACCESS | Errno::PERM) && !rustix::process::geteuid().is_root()
 }
 
 /// A look that is still open after it was closed: nothing may be mounted read-write now.
@@ -41,7 +50,16 @@ pub(super) fn left_open(left: &[PeekError]) -> Failure {
 
 /// A directory that cannot be opened as a root.
 pub(super) fn no_directory(path: &HostPath, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot look at {path}"), describe(errno_of(error)))
+    refused(format!("cannot look at {path}"), errno_of(error))
+}
+
+/// What was named cannot be opened: where to find what can.
+pub(super) fn refused(what: String, errno: Errno) -> Failure {
+    let failure = Failure::new(what, describe(errno));
+    if is_for_root(errno) {
+        return failure.hint("become root", "sudo newroot ...");
+    }
+    failure.hint(SEE_ALL.0, SEE_ALL.1)
 }
 
 /// A TARGET that leads nowhere: what there is instead.
@@ -64,7 +82,10 @@ pub(super) fn nothing_fits(found: &Found, typed: &str) -> Failure {
         let name = &found.inventory.volumes[locked.volume].name;
         failure.detail(format!("{}  locked, {}  {name}", locked.id, locked.what))
     });
-    let is_file = crate::probe::target::kind_of(typed.as_ref()).is_some();
+    let notes = found.notes.iter();
+    let failure = notes.fold(failure, |failure, note| failure.detail(note.clone()));
+    // With a slash it was taken for a file already.
+    let is_file = !typed.contains('/') && crate::probe::target::kind_of(typed.as_ref()).is_some();
     let failure = failure.hint("see what was left out, and why", "newroot scan");
     if is_file {
         return failure.hint(

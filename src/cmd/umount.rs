@@ -70,6 +70,11 @@ fn find<'e>(entries: &'e [Entry], typed: &OsStr) -> anyhow::Result<&'e Entry> {
     }
     let what = format!("cannot unmount {text}");
     let failure = Failure::new(what, "newroot has not mounted it");
+    let failure = if ours.clone().next().is_some() {
+        failure.hint("see what newroot has mounted", "newroot ps")
+    } else {
+        failure
+    };
     let failure = ours.fold(failure, |failure, entry| {
         let record = &entry.record;
         let name = record
@@ -80,7 +85,6 @@ fn find<'e>(entries: &'e [Entry], typed: &OsStr) -> anyhow::Result<&'e Entry> {
     });
     let quoted = shell_quote(typed);
     Err(failure
-        .hint("see what newroot has mounted", "newroot ps")
         .hint("what somebody else mounted", format!("umount -R {quoted}"))
         .into())
 }

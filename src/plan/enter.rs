@@ -119,9 +119,12 @@ pub enum PlanError {
     /// A `--bind` onto something that is not there, below a filesystem of the kernel's.
     #[error("{0} does not exist, and nothing can be made below {1}, which is mounted anew")]
     BelowKernels(RootPath, &'static str),
-    /// A `--bind` of a file onto a directory, or the other way round.
-    #[error("{0} and {1} are not both directories or both files")]
-    Mixed(HostPath, RootPath),
+    /// A `--bind` of a file onto a directory.
+    #[error("{0} is no directory, and {1} in the root is one")]
+    OnDirectory(HostPath, RootPath),
+    /// A `--bind` of a directory onto a file.
+    #[error("{0} is a directory, and {1} in the root is none")]
+    OnFile(HostPath, RootPath),
     /// Lent tools with a /run of the user's own.
     #[error("the lent tools are in /run, where something else is bound")]
     LentWithoutRun,
@@ -342,7 +345,12 @@ impl Builder<'_> {
         let is_directory = bind.source_kind == Kind::Directory;
         match bind.target_kind {
             Some(kind) if (kind == Kind::Directory) != is_directory => {
-                return Err(PlanError::Mixed(bind.source.clone(), bind.target.clone()));
+                let (source, target) = (bind.source.clone(), bind.target.clone());
+                return Err(if is_directory {
+                    PlanError::OnFile(source, target)
+                } else {
+                    PlanError::OnDirectory(source, target)
+                });
             }
             Some(_) => {}
             None => {

@@ -3,6 +3,7 @@
 //!
 //! Abilities are tried, or read from where the kernel itself lists them; a version says nothing.
 
+mod drivers;
 mod kernel;
 mod modules;
 mod tools;

@@ -47,12 +47,14 @@ impl Wire {
         let mut buffer = vec![0; LIMIT];
         loop {
             match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(0) | Err(nix::errno::Errno::ECONNRESET) => return Ok(None),
+                Ok(0) => return Ok(None),
                 Ok(length) => {
                     buffer.truncate(length);
                     return Ok(Some(buffer));
                 }
-                Err(nix::errno::Errno::EINTR) => {}
+                // The other side ended and had not read everything: told once, and before the last
+                // messages that it sent.
+                Err(nix::errno::Errno::EINTR | nix::errno::Errno::ECONNRESET) => {}
                 Err(errno) => return Err(failed("recv", errno)),
             }
         }
@@ -136,4 +138,22 @@ fn failed(call: &'static str, errno: nix::errno::Errno) -> SysError {
         format_args!(""),
         Errno::from_raw_os_error(errno as i32),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_though_the_other_side_did_not_listen() {
+        let (ours, theirs) = Wire::pair().unwrap();
+        ours.send(b"unread").unwrap();
+        theirs.send(b"one").unwrap();
+        theirs.send(b"two").unwrap();
+        drop(theirs);
+        assert_eq!(ours.receive().unwrap(), Some(b"one".to_vec()));
+        assert_eq!(ours.receive().unwrap(), Some(b"two".to_vec()));
+        assert_eq!(ours.receive().unwrap(), None);
+        assert_eq!(ours.receive().unwrap(), None);
+    }
 }

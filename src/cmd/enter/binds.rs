@@ -2,7 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
+use rustix::io::Errno;
+
+use crate::cmd::target::is_for_root;
 use crate::error::{Exit, Failure};
 use crate::model::{HostPath, Kind, RootPath};
 use crate::plan::enter::{Bind, Devices};
@@ -48,7 +52,9 @@ pub(super) fn gather(
             return Err(not_in(&asked, &target, below).into());
         }
         if asked.kind == Kind::Directory {
-            view.mount(&target, Box::new(InRoot::open(&asked.source)?));
+            let source =
+                InRoot::open(&asked.source).map_err(|error| no_source(&asked.source, &error))?;
+            view.mount(&target, Box::new(source));
         }
         binds.push(Bind {
             source: asked.source,
@@ -97,11 +103,6 @@ fn not_in(asked: &Asked, target: &RootPath, below: &Bind) -> Failure {
     let place = below
         .source
         .join(rest.unwrap_or_else(|_| target.relative()));
-    let command = if asked.kind == Kind::Directory {
-        format!("mkdir -p {}", shell_quote(&place))
-    } else {
-        format!("touch {}", shell_quote(&place))
-    };
     Failure::new(
         format!("cannot bind {} on {target}", asked.source),
         format!(
@@ -110,7 +111,58 @@ fn not_in(asked: &Asked, target: &RootPath, below: &Bind) -> Failure {
         ),
     )
     .detail("newroot makes no mount point in what is not its own")
-    .hint("make it", command)
+    .hint("make it", make(asked.kind, place))
+}
+
+/// The command that makes a mount point.
+pub(super) fn make(kind: Kind, place: impl AsRef<Path>) -> String {
+    let tool = if kind == Kind::Directory {
+        "mkdir -p"
+    } else {
+        "touch"
+    };
+    format!("{tool} {}", shell_quote(place))
+}
+
+/// The option as it is typed.
+pub(super) fn option(source: &HostPath, target: &RootPath) -> String {
+    let mut word = Vec::new();
+    for path in [source.as_path(), target.as_path()] {
+        if !word.is_empty() {
+            word.push(b':');
+        }
+        for byte in path.as_os_str().as_bytes() {
+            if *byte == b':' {
+                word.push(b'\\');
+            }
+            word.push(*byte);
+        }
+    }
+    let word = OsString::from_vec(word);
+    format!("--bind {}", shell_quote(Path::new(&word)))
+}
+
+/// Where the source may be instead.
+fn no_source(source: &HostPath, error: &std::io::Error) -> Failure {
+    let errno = sys::errno_of(error);
+    let failure = Failure::new(format!("cannot bind {source}"), sys::describe(errno));
+    if is_for_root(errno) {
+        return failure.hint("become root", "sudo newroot ...");
+    }
+    let is_directory = |path: &&Path| {
+        let meta = Host.stat(&RootPath::new(path));
+        meta.is_ok_and(|meta| meta.kind == Kind::Directory)
+    };
+    let above = source.as_path().ancestors().skip(1).find(is_directory);
+    let above = shell_quote(above.unwrap_or_else(|| Path::new("/")));
+    let failure = failure.hint("see what is there", format!("ls -l {above}"));
+    if errno != Errno::NOENT {
+        return failure;
+    }
+    match Host.read_link(&RootPath::new(source.as_path())) {
+        Ok(target) => failure.detail(format!("it is a link to {}", target.display())),
+        Err(_) => failure.hint("if it may be empty", make(Kind::Directory, source)),
+    }
 }
 
 /// `SRC[:DST[:ro]]`; a backslash keeps a colon in a name.
@@ -137,19 +189,17 @@ fn read(text: &OsStr) -> anyhow::Result<Asked> {
     if source.is_empty() {
         return Err(usage("the source is empty").into());
     }
-    let source = std::path::absolute(OsString::from_vec(source.clone()))?;
-    let meta = Host.stat(&RootPath::new(&source)).map_err(|error| {
-        Failure::new(
-            format!("cannot bind {}", source.display()),
-            sys::describe(sys::errno_of(&error)),
-        )
-    })?;
+    let source = HostPath::new(std::path::absolute(OsString::from_vec(source.clone()))?);
+    let place = RootPath::new(source.as_path());
+    let meta = Host
+        .stat(&place)
+        .map_err(|error| no_source(&source, &error))?;
     let target = match target.filter(|target| !target.is_empty()) {
         Some(target) => RootPath::from_bytes(target),
-        None => RootPath::new(&source),
+        None => place,
     };
     Ok(Asked {
-        source: HostPath::new(source),
+        source,
         kind: meta.kind,
         target,
         read_only,
@@ -185,5 +235,7 @@ mod tests {
             [b"/a".to_vec(), b"/b".to_vec(), b"ro".to_vec()]
         );
         assert_eq!(split("/a\\:b"), [b"/a:b".to_vec()]);
+        let (source, target) = (HostPath::new("/a:b"), RootPath::new("/c"));
+        assert_eq!(option(&source, &target), "--bind '/a\\:b:/c'");
     }
 }

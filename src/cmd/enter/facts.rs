@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::binds;
 use crate::cli::enter::{DevKind, EntryOptions, Mode as CliMode};
+use crate::cmd::target::is_for_root;
 use crate::error::Failure;
 use crate::model::{FileId, HostPath, Kind, MANIFEST, RootPath};
 use crate::plan::enter::{Bind, Devices, Entry, Facts, Resolver};
@@ -38,7 +39,8 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Root> {
             rustix::io::Errno::NOTDIR => failure
                 .detail("a root is a directory that serves as /")
                 .hint("the root comes first", "newroot enter ROOT COMMAND"),
-            _ => failure,
+            errno if is_for_root(errno) => failure.hint("become root", "sudo newroot ..."),
+            _ => failure.hint("find an installed system", "newroot scan"),
         }
     })?;
     let meta = sys::fs::meta_of_fd(tree.fd())?;

@@ -1,26 +1,41 @@
 //! Errors of entering, as the user meets them.
 
+use super::binds;
 use crate::error::{Exit, Failure};
 use crate::exec::enter::{EnterError, UserNamespaceError};
-use crate::model::HostPath;
+use crate::model::{HostPath, Kind};
 use crate::plan::Step;
-use crate::plan::enter::PlanError;
+use crate::plan::enter::{Facts, PlanError};
 use crate::probe::user_namespaces;
 use crate::ui::shell_quote;
 
-pub(super) fn plan(error: &PlanError, root: &HostPath) -> Failure {
+pub(super) fn plan(error: &PlanError, facts: &Facts) -> Failure {
+    let root = &facts.root;
     let failure = Failure::new(format!("cannot enter {root} like this"), error.to_string());
     match error {
         PlanError::NoTarget(target) => {
-            let there = root.show_inside(target);
+            let kind = facts
+                .binds
+                .iter()
+                .find(|bind| bind.target == *target)
+                .map_or(Kind::Directory, |bind| bind.source_kind);
             failure
                 .detail("newroot writes nothing into a root, not even a mount point")
-                .hint("make it", format!("mkdir -p {}", shell_quote(there)))
+                .hint("make it", binds::make(kind, root.show_inside(target)))
         }
         PlanError::LentWithoutRun => failure,
-        PlanError::Mixed(..) | PlanError::BelowKernels(..) => {
-            failure.hint("name another place", "--bind SRC:DST")
+        PlanError::OnDirectory(source, target) => {
+            let name = source.as_path().file_name().unwrap_or_default();
+            failure.hint(
+                "a file goes onto a file",
+                binds::option(source, &target.join(name)),
+            )
         }
+        PlanError::OnFile(source, _) => failure.hint(
+            "a directory goes onto a directory",
+            format!("--bind {}:DIR", shell_quote(source.as_path())),
+        ),
+        PlanError::BelowKernels(..) => failure.hint("name another place", "--bind SRC:DST"),
     }
 }
 

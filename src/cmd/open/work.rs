@@ -10,8 +10,8 @@ use super::keys::{Asking, Ring};
 use super::mounting::Ready;
 use super::refusal::{self, Asked};
 use super::{Access, Choices, Opened, Visible};
-use crate::cmd::alone;
 use crate::cmd::enter::{Shown, place};
+use crate::cmd::{alone, target};
 use crate::error::Failure;
 use crate::exec::storage::{Parts, Storage, settle};
 use crate::exec::{ExecError, UndoStack, apply};
@@ -123,15 +123,14 @@ impl Work {
         }
     }
 
-    /// Until everything is mounted.
+    /// Until everything is mounted. Signals that would end newroot are held back from here on, to
+    /// the end of the process: what is open by then is closed by it, or stands.
     pub(super) fn go(&mut self, access: Access, live: &mut Live, ui: &Ui) -> anyhow::Result<Ready> {
         if let Some(Name::Image(path)) = &self.name {
             gather::refuse_used_image(path)?;
         }
         let signals = Held::new(&[INT, TERM, HUP])?;
-        let done = self.rounds(access, live, ui, &signals);
-        signals.release()?;
-        done
+        self.rounds(access, live, ui, &signals)
     }
 
     fn rounds(
@@ -431,9 +430,8 @@ fn there(path: PathBuf) -> Result<PathBuf, Failure> {
     match std::fs::metadata(&path) {
         Ok(_) => Ok(path),
         Err(error) => {
-            let why = crate::sys::describe(crate::sys::errno_of(&error));
             let what = format!("cannot open {}", path.display());
-            Err(Failure::new(what, why).hint("see what there is", "newroot scan"))
+            Err(target::refused(what, crate::sys::errno_of(&error)))
         }
     }
 }
@@ -443,8 +441,8 @@ fn real(path: &std::path::Path) -> anyhow::Result<PathBuf> {
     let real = std::path::absolute(path)
         .and_then(|path| root::canonical(&Host, &RootPath::new(path)))
         .map_err(|error| {
-            let why = crate::sys::describe(crate::sys::errno_of(&error));
-            Failure::new(format!("cannot open {}", path.display()), why)
+            let what = format!("cannot open {}", path.display());
+            target::refused(what, crate::sys::errno_of(&error))
         })?;
     // A file that cannot be read is told here, not by a loop device.
     loops::open(real.as_path())?;

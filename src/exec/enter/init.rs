@@ -296,14 +296,15 @@ impl<'a> Keeper<'a> {
                 }
             }
         }
+        // At once: who is told to stop from here on may not be left to wait for the rest.
+        if let Some(ended) = ended {
+            tell(wire, &Report::Ended(ended));
+        }
         if self.is_init {
             self.end_the_rest();
         }
         if let Some(wish) = self.mailbox.take().and_then(apart::wish) {
             tell(wire, &Report::Wish(wish));
-        }
-        if let Some(ended) = ended {
-            tell(wire, &Report::Ended(ended));
         }
         0
     }
@@ -357,10 +358,14 @@ impl<'a> Keeper<'a> {
             if sys::process::poll_child(None) == Err(Errno::CHILD) || left == Duration::ZERO {
                 return;
             }
-            let [child, _] =
-                wait_readable([self.children.fd(), self.inherited.wire.fd()], Some(left));
+            let wire = &self.inherited.wire;
+            let [child, order] = wait_readable([self.children.fd(), wire.fd()], Some(left));
             if child {
                 while self.children.next().is_some() {}
+            }
+            // Whom it was for is gone. Without a supervisor nobody waits.
+            if order && !matches!(hear::<Order>(wire), Ok(Some(_))) {
+                return;
             }
         }
     }

@@ -32,7 +32,7 @@ pub(super) enum Report {
     Wish(Wish),
     /// A signal stopped it.
     Stopped(i32),
-    /// It ended; the init ends next.
+    /// It ended; the init ends what it left, and then itself.
     Ended(Ended),
 }
 

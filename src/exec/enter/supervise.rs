@@ -57,17 +57,16 @@ pub fn run(
     let known = super::mounting::mount_table().unwrap_or_default();
     let recorded = watch.record(live);
     let ended = watch.until_the_end(recorded, Some(live), events);
+    let wish = watch
+        .gone
+        .filter(|_| init == InitRoot::Host)
+        .and_then(rebooted);
+    let wish = wish.map(|wish| (wish, Confirmed::No));
     let (ended, told) = match ended {
-        Err(EnterError::InitLost(gone)) if init == InitRoot::Host => {
-            // reboot(2) in a PID namespace ends its init with one of these signals.
-            watch.wish = Some((
-                rebooted(gone).ok_or(EnterError::InitLost(gone))?,
-                Confirmed::No,
-            ));
-            (gone, None)
-        }
+        Err(EnterError::InitLost(gone)) if wish.is_some() => (gone, None),
         ended => ended?,
     };
+    watch.wish = watch.wish.or(wish);
     let is_known = |device: &u64| known.iter().any(|line| line.device == *device);
     watch.traces.devices.retain(|device| !is_known(device));
     let holders = watch.look_for_holders(live)?;
@@ -79,6 +78,7 @@ pub fn run(
     })
 }
 
+/// reboot(2) in a PID namespace ends its init with one of these signals.
 fn rebooted(gone: Ended) -> Option<Wish> {
     match gone {
         Ended::Signaled(signal) if i32::from(signal) == HUP => Some(Wish::Reboot),
@@ -139,6 +139,8 @@ struct Watch {
     told: Option<i32>,
     deadline: Option<Instant>,
     started: bool,
+    /// How the init ended.
+    gone: Option<Ended>,
 }
 
 impl Watch {
@@ -188,6 +190,7 @@ impl Watch {
                     told: None,
                     deadline: None,
                     started: false,
+                    gone: None,
                 })
             }
         }
@@ -205,7 +208,7 @@ impl Watch {
         if result.is_err() {
             sys::signal::send(self.init, KILL).ok();
         }
-        let gone = sys::process::wait_for(self.init);
+        self.gone = sys::process::wait_for(self.init).ok();
         if let Some(relay) = self.relay.take() {
             relay.finish();
         }
@@ -218,7 +221,9 @@ impl Watch {
                 let kill = Ended::Signaled(u8::try_from(KILL).unwrap_or(9));
                 Ok((kill, Some(signal)))
             }
-            (None, None) => Err(EnterError::InitLost(gone.unwrap_or(Ended::Exited(125)))),
+            (None, None) => Err(EnterError::InitLost(
+                self.gone.unwrap_or(Ended::Exited(125)),
+            )),
         }
     }
 

@@ -104,7 +104,12 @@ fn a_bind_is_only_made_a_mount_point_in_what_is_ours() {
     let text = script(&plan(&facts).unwrap().steps);
     assert!(text.contains("mkdir -p -m 755 /mnt/opt\nmkdir -p -m 755 /mnt/opt/a\n"));
     facts.binds = vec![bind("/srv", "/etc/passwd", Some(Kind::File))];
-    assert!(matches!(plan(&facts), Err(PlanError::Mixed(..))));
+    assert!(matches!(plan(&facts), Err(PlanError::OnFile(..))));
+    facts.binds = vec![Bind {
+        source_kind: Kind::File,
+        ..bind("/srv/a", "/etc", Some(Kind::Directory))
+    }];
+    assert!(matches!(plan(&facts), Err(PlanError::OnDirectory(..))));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::gather::attach_volumes;
+use super::attach::attach_volumes;
 use super::{Apart, Kit, Scan, ScanError};
 use crate::probe::inventory::{Origin, Usage, Volume};
 use crate::probe::loops::{self, Part};

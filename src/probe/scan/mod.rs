@@ -5,6 +5,7 @@
 //! `finish`, never before (see [`super::peek`]).
 
 mod assemble;
+mod attach;
 mod derive;
 mod gather;
 mod look;

@@ -222,7 +222,11 @@ pub fn closing(found: &Found) -> Vec<String> {
 }
 
 fn next(found: &Found) -> Option<String> {
-    let system = found.systems.first()?;
+    let Some(system) = found.systems.first() else {
+        let is_own = |left: &Skipped| left.reason == Reason::Own(Own::RunningSystem);
+        let only_own = found.locked.is_empty() && found.skipped.iter().any(is_own);
+        return only_own.then(|| "Next: newroot doctor /".to_string());
+    };
     let host = system.facts.hostname.as_ref().filter(|host| {
         let same = found
             .systems

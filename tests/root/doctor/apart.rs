@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::report;
 use crate::disk::{self, sh};
 use crate::need::Need;
-use crate::scan::member;
+use crate::scan::layers::member;
 use crate::trial::Trial;
 
 /// What is found here and nowhere else.

@@ -7,6 +7,7 @@ mod leave;
 mod lent;
 mod look;
 mod mounts;
+mod race;
 mod resolver;
 mod script;
 mod sessions;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         lent::trials(),
         look::trials(),
         mounts::trials(),
+        race::trials(),
         resolver::trials(),
         script::trials(),
         sessions::trials(),

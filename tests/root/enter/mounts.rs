@@ -13,6 +13,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("enter::the_usual_mounts", needs, usual),
         Trial::new("enter::binds", needs, binds),
+        Trial::new("enter::a_bind_that_cannot_be_helps", needs, helps),
         Trial::new(
             "enter::binds_meet_links_and_each_other",
             needs,
@@ -81,12 +82,56 @@ fn binds() {
     run("/mnt/src:/etc/new", "true")
         .code(125)
         .stderr_has("mkdir -p /mnt/r/etc/new");
-    run("/mnt/src:/etc/passwd", "true").code(125);
     assert!(!Path::new("/mnt/r/opt").try_exists().unwrap());
     std::process::Command::new("umount")
         .arg("/mnt/src/sub")
         .status()
         .unwrap();
+}
+
+/// Each refusal names the next command to type.
+fn helps() {
+    root();
+    std::fs::create_dir("/mnt/src").unwrap();
+    super::write("/mnt/src/file", "");
+    super::write("/mnt/src/a:b", "");
+    std::os::unix::fs::symlink("nowhere", "/mnt/src/link").unwrap();
+    let table: &[(&str, &[&str])] = &[
+        (
+            "/mnt/src/no/such:/tmp",
+            &["ENOENT", "ls -l /mnt/src\n", "mkdir -p /mnt/src/no/such"],
+        ),
+        (
+            "/mnt/src/link:/tmp",
+            &["it is a link to nowhere", "ls -l /mnt/src\n"],
+        ),
+        ("/mnt/src/file/x:/tmp", &["ENOTDIR", "ls -l /mnt/src\n"]),
+        (
+            "/mnt/src/file:/tmp",
+            &["/tmp in the root is one", "--bind /mnt/src/file:/tmp/file"],
+        ),
+        (
+            "/mnt/src/a\\:b:/tmp",
+            &["--bind '/mnt/src/a\\:b:/tmp/a\\:b'"],
+        ),
+        (
+            "/mnt/src:/etc/passwd",
+            &["/etc/passwd in the root is none", "--bind /mnt/src:DIR"],
+        ),
+        ("/mnt/src:/etc/new", &["mkdir -p /mnt/r/etc/new"]),
+        ("/mnt/src/file:/etc/new", &["touch /mnt/r/etc/new"]),
+    ];
+    for (bind, words) in table {
+        let output = enter(&["--bind", bind, "/mnt/r", "sh", "-c", "true"]).run();
+        output.code(125);
+        for word in *words {
+            output.stderr_has(word);
+        }
+    }
+    enter(&["/mnt/none"])
+        .run()
+        .code(125)
+        .stderr_has("newroot scan");
 }
 
 /// Targets are looked for in the root as it is by then, with every link and earlier bind.
@@ -163,7 +208,7 @@ fn binds_meet_links_and_each_other() {
         .stderr_has("cannot bind /none");
     run(&["/mnt/src/f:/opt"], &["ls"])
         .code(125)
-        .stderr_has("not both");
+        .stderr_has("/opt in the root is one");
     assert_eq!(std::fs::read_dir("/mnt/src/in").unwrap().count(), 0);
 }
 

@@ -99,8 +99,20 @@ fn joined() {
 
 fn unknown() {
     for verb in [&["exec", "nope", "ls"][..], &["stop", "nope"][..]] {
-        newroot(verb).run().code(125).stderr_has("newroot ps");
+        newroot(verb)
+            .run()
+            .code(125)
+            .stderr_has("no session is running")
+            .stderr_has("newroot enter ROOT");
     }
+    let none = "no session is running. To start one: newroot enter ROOT\n";
+    newroot(["ps"]).run().code(0).stdout_is("").stderr_is(none);
+    newroot(["ps", "-q"]).run().code(0).stderr_is("");
+    newroot(["ps", "--json"])
+        .run()
+        .code(0)
+        .stdout_is("[]\n")
+        .stderr_is("");
     newroot(["cleanup"])
         .run()
         .code(0)
@@ -114,6 +126,7 @@ fn unknown() {
     // A variable that was not set names no session, and a slip finds the nearest.
     for (name, words) in [
         ("", "there is none"),
+        ("nope", "newroot ps"),
         ("rr", "nearest"),
         ("/mnt/r", "in that root"),
     ] {
