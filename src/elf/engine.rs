@@ -353,14 +353,7 @@ impl<'t> Engine<'t> {
             return state.clone();
         }
         let state = match object::read(file, meta, &mut self.scratch) {
-            Ok(object) => {
-                if self.options.notes {
-                    // While the file is open, and its first page at hand.
-                    let notes = notes::read(file, &self.scratch.page, &object);
-                    self.notes.insert(meta.id, Rc::new(notes));
-                }
-                FileState::Object(Arc::new(Known::new(object, &mut self.names)))
-            }
+            Ok(object) => FileState::Object(self.known(file, object)),
             Err(refusal) => FileState::Refused(refusal),
         };
         self.by_id.insert(meta.id, state.clone());
@@ -371,9 +364,18 @@ impl<'t> Engine<'t> {
     pub(super) fn read_as(&mut self, path: &[u8], target: Target) -> Option<Arc<Known>> {
         let file = self.tree.open(&RootPath::from_bytes(path)).ok()?;
         let meta = file.meta().ok().filter(|meta| meta.kind == Kind::File)?;
-        object::read_as(&file, &meta, &mut self.scratch, target)
-            .ok()
-            .map(|object| Arc::new(Known::new(object, &mut self.names)))
+        let object = object::read_as(&file, &meta, &mut self.scratch, target).ok()?;
+        Some(self.known(&file, object))
+    }
+
+    /// An object that was just read from `file`.
+    fn known(&mut self, file: &TreeFile, object: Object) -> Arc<Known> {
+        if self.options.notes {
+            // While the file is open, and its first page at hand.
+            let notes = notes::read(file, &self.scratch.page, &object);
+            self.notes.insert(object.id, Rc::new(notes));
+        }
+        Arc::new(Known::new(object, &mut self.names))
     }
 
     /// The loader's ld.so.cache, read once.

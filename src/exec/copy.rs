@@ -33,23 +33,24 @@ pub(super) struct Content {
     pub(super) how: How,
 }
 
-/// The file system whose blocks the target cannot share, as the last try showed.
+/// Two file systems (`st_dev`) that share no blocks, as the last try showed.
 #[derive(Debug, Default)]
 pub(super) struct Apart {
-    device: Option<u64>,
+    devices: Option<(u64, u64)>,
 }
 
 impl Apart {
-    fn share(&mut self, meta: &Meta, from: &OwnedFd, to: &OwnedFd) -> bool {
-        if meta.size == 0 || self.device == Some(meta.id.device) {
+    fn share(&mut self, from: (&OwnedFd, &Meta), to: (&OwnedFd, &Meta)) -> bool {
+        let devices = (from.1.id.device, to.1.id.device);
+        if from.1.size == 0 || self.devices == Some(devices) {
             return false;
         }
-        match file::clone_content(to, from) {
+        match file::clone_content(to.0, from.0) {
             Ok(()) => true,
             Err(error) => {
                 // What else is wrong (EINVAL, ETXTBSY) may be so with this file only.
                 if matches!(error.errno, Errno::OPNOTSUPP | Errno::XDEV) {
-                    self.device = Some(meta.id.device);
+                    self.devices = Some(devices);
                 }
                 false
             }
@@ -57,16 +58,16 @@ impl Apart {
     }
 }
 
-/// Copies the whole content of `from` into the new file `to`.
+/// Copies the whole content of a file into a new one, each with what fstat(2) says of it.
 pub(super) fn content(
-    from: &TreeFile,
-    meta: &Meta,
-    to: &OwnedFd,
+    (from, meta): (&TreeFile, &Meta),
+    (to, made): (&OwnedFd, &Meta),
     buffer: &mut [u8],
     apart: &mut Apart,
 ) -> SysResult<Content> {
     let mut hash = blake3::Hasher::new();
-    if from.fd().is_some_and(|fd| apart.share(meta, fd, to)) {
+    let share = |fd: &OwnedFd| apart.share((fd, meta), (to, made));
+    if from.fd().is_some_and(share) {
         let bytes = read_range(from, 0, u64::MAX, buffer, |piece| {
             hash.update(piece);
             Ok(())

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::copy::{self, How};
 use super::{ExecError, Machine};
 use crate::model::{Kind, Manifest, RootPath};
+use crate::plan::jail::UNFINISHED;
 use crate::plan::{FileOp, Op, Owner, Source, Step};
 use crate::root::{InRoot, Tree, TreeFile};
 use crate::sys::signal::Held;
@@ -45,6 +46,8 @@ pub struct Files<'t> {
     parent: Option<(RootPath, Rc<OwnedFd>)>,
     buffer: Vec<u8>,
     apart: copy::Apart,
+    /// Nobody else looks into it, and it goes as a whole when this is killed.
+    pub(super) fresh: bool,
     /// What came to light, in the order it was done.
     pub outcomes: Vec<Outcome>,
     /// What [`FileOp::Manifest`] writes, once the sums are filled in.
@@ -79,6 +82,7 @@ impl<'t> Files<'t> {
             parent: None,
             buffer: Vec::new(),
             apart: copy::Apart::default(),
+            fresh: false,
             outcomes: Vec::new(),
             manifest: None,
             meanwhile: None,
@@ -193,7 +197,14 @@ impl<'t> Files<'t> {
             return Ok(());
         };
         let from = open_source(self.from, source)?;
-        let to = file::create_new(parent, name, first_mode(*mode))?;
+        // In a jail that is used, the mode says that a file is not complete, and nobody reads it
+        // before it has its owner and attributes.
+        let first = if self.fresh {
+            first_mode(*mode)
+        } else {
+            UNFINISHED
+        };
+        let to = file::create_new(parent, name, first)?;
         let done = self.fill(&from, &to, path, *mode, *owner, *keep_capabilities);
         undone_on_error(parent, name, done)
     }
@@ -207,12 +218,12 @@ impl<'t> Files<'t> {
         owner: Option<Owner>,
         keep_capabilities: bool,
     ) -> SysResult<()> {
-        let meta = meta_of(from)?;
+        let (meta, made) = (meta_of(from)?, meta_of_fd(to)?);
         self.buffer.resize(copy::BUFFER, 0);
-        let content = copy::content(from, &meta, to, &mut self.buffer, &mut self.apart)?;
+        let (buffer, apart) = (&mut self.buffer, &mut self.apart);
+        let content = copy::content((from, &meta), (to, &made), buffer, apart)?;
         // chown(2) clears set-id bits and capabilities, chmod(2) rewrites the ACL's mask, and
         // both change the times: hence this order. Mostly it has what it shall have.
-        let made = meta_of_fd(to)?;
         let given = owner.filter(|owner| (owner.uid, owner.gid) != (made.uid, made.gid));
         if let Some(Owner { uid, gid }) = given {
             file::set_owner(to, uid, gid)?;
@@ -374,13 +385,13 @@ pub(super) fn write(parent: &OwnedFd, name: &Path, bytes: &[u8], mode: u32) -> S
     file::set_mode(&fd, mode)
 }
 
-/// The mode of a file that is not complete: its own where everybody may read it and only its
-/// owner may write; otherwise the owner it will have must come first.
+/// The mode that a file is made with: its own where everybody may read it and only its owner may
+/// write; otherwise the owner it will have must come first.
 fn first_mode(mode: u32) -> u32 {
-    if mode & 0o066 == 0o044 {
+    if mode & 0o466 == 0o444 {
         mode & 0o777
     } else {
-        0o600
+        UNFINISHED
     }
 }
 

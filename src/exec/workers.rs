@@ -58,6 +58,7 @@ pub fn fill_fresh(
     files: &mut Files<'_>,
     events: &mut dyn Events,
 ) -> Result<(), ExecError> {
+    files.fresh = true;
     let is_copy = |step: &Step| matches!(&step.op, Op::File(FileOp::Copy { .. }));
     let mut rest = steps;
     while !rest.is_empty() {

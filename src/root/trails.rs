@@ -1,4 +1,4 @@
-//! [`resolve`] for many paths of one tree: a thousand files lie in a few directories, so the way
+//! [`resolve`](super::resolve) for many paths of one tree: a thousand files lie in a few directories, so the way
 //! to each of these is followed once, and then only the last name has to be looked at.
 
 use std::collections::HashMap;
@@ -7,8 +7,8 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::walk::MAX_LINKS;
-use super::{LinkStep, Trail, Tree, resolve};
+use super::walk::{MAX_LINKS, resolve_after};
+use super::{LinkStep, Trail, Tree};
 use crate::model::{Kind, RootPath};
 
 /// Follows paths, and remembers directories. A directory that changes under it keeps its first
@@ -17,8 +17,6 @@ pub struct Trails<'t> {
     tree: &'t dyn Tree,
     /// Directories, as they are named.
     walked: HashMap<RootPath, Trail>,
-    /// The last answer: who asks what stands at a path mostly takes it next.
-    last: Option<(RootPath, Trail)>,
 }
 
 impl std::fmt::Debug for Trails<'_> {
@@ -36,55 +34,49 @@ impl<'t> Trails<'t> {
         Self {
             tree,
             walked: HashMap::new(),
-            last: None,
         }
     }
 
     /// Follows `path` to its end.
     ///
     /// # Errors
-    /// As [`resolve`].
+    /// As [`resolve`](super::resolve).
     pub fn follow(&mut self, path: &RootPath) -> io::Result<Trail> {
-        if let Some((last, trail)) = &self.last
-            && last == path
-        {
-            return Ok(trail.clone());
-        }
-        let trail = self.after(0, path)?;
-        self.last = Some((path.clone(), trail.clone()));
-        Ok(trail)
+        self.after(0, path)
     }
 
     /// The same when so many links were followed before.
     fn after(&mut self, followed: usize, path: &RootPath) -> io::Result<Trail> {
         let above = path.parent();
         let Some(name) = path.file_name().filter(|_| above != *path) else {
-            return resolve(self.tree, path);
+            return resolve_after(followed, self.tree, path);
         };
         let way = match self.walked.entry(above) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
-                let way = resolve(self.tree, new.key())?;
+                let way = resolve_after(followed, self.tree, new.key())?;
                 new.insert(way)
             }
         };
+        let mut links = way.links.clone();
+        if followed + links.len() > MAX_LINKS {
+            return Err(Errno::LOOP.into());
+        }
         if way.meta.kind != Kind::Directory {
             return Err(Errno::NOTDIR.into());
         }
         let real = way.real.join(name);
-        let mut links = way.links.clone();
         let meta = self.tree.lstat(&real)?;
         if meta.kind != Kind::Link {
             return Ok(Trail { links, real, meta });
         }
+        if followed + links.len() == MAX_LINKS {
+            return Err(Errno::LOOP.into());
+        }
         let target = self.tree.read_link(&real)?;
         let next = RootPath::new(way.real.as_path().join(&target));
         links.push(LinkStep { at: real, target });
-        let followed = followed + links.len();
-        if followed > MAX_LINKS {
-            return Err(Errno::LOOP.into());
-        }
-        let rest = self.after(followed, &next)?;
+        let rest = self.after(followed + links.len(), &next)?;
         links.extend(rest.links);
         Ok(Trail { links, ..rest })
     }
@@ -92,7 +84,7 @@ impl<'t> Trails<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Mem;
+    use super::super::{Mem, resolve};
     use super::*;
 
     #[test]
@@ -141,14 +133,36 @@ mod tests {
 
     #[test]
     fn forty_links_are_followed_and_no_more() {
-        for (count, ends) in [(40, true), (41, false)] {
-            let mut tree = Mem::new().with_file("/0", "");
-            for link in 1..=count {
+        // A chain that leads into a directory, a link there, and a chain to another directory.
+        for (first, second, ends) in [
+            (0, 39, true),
+            (20, 19, true),
+            (20, 20, false),
+            (39, 0, true),
+        ] {
+            let mut tree = Mem::new()
+                .with_link("/0", "end")
+                .with_link("/second0", "last");
+            for link in 1..first {
                 tree = tree.with_link(&format!("/{link}"), &(link - 1).to_string());
             }
-            let path = RootPath::new(format!("/{count}"));
-            assert_eq!(resolve(&tree, &path).is_ok(), ends);
-            assert_eq!(Trails::new(&tree).follow(&path).is_ok(), ends);
+            for link in 1..second {
+                tree = tree.with_link(&format!("/second{link}"), &format!("second{}", link - 1));
+            }
+            let at = |name: &str, count: usize, end: &str| match count {
+                0 => format!("/{end}"),
+                count => format!("/{name}{}", count - 1),
+            };
+            let target = format!("{}/x", at("second", second, "last"));
+            let tree = tree.with_link("/end/f", &target).with_file("/last/x", "");
+            let path = RootPath::new(format!("{}/f", at("", first, "end")));
+            let mut trails = Trails::new(&tree);
+            for _ in 0..2 {
+                assert_eq!(resolve(&tree, &path).is_ok(), ends, "{first} {second}");
+                assert_eq!(trails.follow(&path).is_ok(), ends, "{first} {second}");
+                // Both ways are known the second time.
+                trails.follow(&RootPath::new(&target)).unwrap();
+            }
         }
     }
 }

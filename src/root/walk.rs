@@ -38,6 +38,15 @@ pub struct Trail {
 /// # Errors
 /// The errno that the kernel would give: ENOENT, ENOTDIR, ELOOP after 40 links.
 pub fn resolve(tree: &dyn Tree, path: &RootPath) -> io::Result<Trail> {
+    resolve_after(0, tree, path)
+}
+
+/// The same when so many links were followed before.
+pub(super) fn resolve_after(
+    followed: usize,
+    tree: &dyn Tree,
+    path: &RootPath,
+) -> io::Result<Trail> {
     let mut pending = Vec::new();
     push_reversed(&mut pending, path.as_path());
     let mut links = Vec::new();
@@ -58,7 +67,7 @@ pub fn resolve(tree: &dyn Tree, path: &RootPath) -> io::Result<Trail> {
             (at, meta) = (next, found);
             continue;
         }
-        if links.len() == MAX_LINKS {
+        if followed + links.len() == MAX_LINKS {
             return Err(Errno::LOOP.into());
         }
         let target = tree.read_link(&next)?;

@@ -54,7 +54,7 @@ pub(super) struct Gatherer<'t> {
     list: Vec<(RootPath, Found)>,
     index: HashMap<RootPath, usize>,
     reached: HashMap<RootPath, Rc<Reached>>,
-    pub(super) trails: Trails<'t>,
+    trails: Trails<'t>,
     pub(super) closed: HashSet<RootPath>,
     /// Files that are looked at as programs, by the names they were asked for.
     pub(super) asked: BTreeMap<RootPath, Wants>,

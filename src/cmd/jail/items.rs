@@ -45,7 +45,7 @@ pub(super) fn take(gatherer: &mut Gatherer<'_>, item: &Text, by: &str, who: For)
 
 /// Gathers a path whatever stands there.
 pub(super) fn path(gatherer: &mut Gatherer<'_>, path: &RootPath, who: For) {
-    match gatherer.trails.follow(path).map(|trail| trail.meta.kind) {
+    match gatherer.tree().stat(path).map(|meta| meta.kind) {
         Ok(Kind::Directory) => gatherer.directory(path, who),
         Ok(Kind::CharDevice | Kind::BlockDevice) => {
             if let Err(error) = gatherer.want(path, who) {

@@ -39,6 +39,11 @@ impl Gatherer<'_> {
                 });
                 return;
             }
+            // What the kernel does not open by this name is no part of a jail by it either.
+            Err(ElfError::Open { source, .. }) if who.need == Need::Required => {
+                self.failed(path, &source, who.need);
+                return;
+            }
             // An object file, a core: data.
             Err(_) => return,
         };

@@ -7,7 +7,7 @@ use super::compare::Actual;
 use crate::model::{Entry, EntryKind, RootPath};
 
 /// The mode of a file of ours until it is complete.
-const UNFINISHED: u32 = 0o600;
+pub const UNFINISHED: u32 = 0o600;
 
 /// The paths of `pending` that are there and that no `listed` entry accounts for, each as it was
 /// to be.

@@ -16,6 +16,6 @@ pub use base::{Surroundings, base};
 pub use build::{JailPlan, build};
 pub use compare::{Actual, Change, Difference, compare};
 pub use facts::{Choices, Facts, Found, Made, MadeWhat, What};
-pub use half::half_made;
+pub use half::{UNFINISHED, half_made};
 pub use update::{Kept, Update, update};
 pub use wanted::{Wanted, wanted};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use newroot::elf::{Engine, Needer};
+use newroot::elf::{Engine, Needer, Options};
 use newroot::model::RootPath;
 use newroot::root::Mem;
 
@@ -176,6 +176,23 @@ fn m07_the_first_file_that_opens_is_taken() {
     fs::write(lab.path("bad/libx.so"), "no library at all").unwrap();
     let closure = lab.agree_musl("p", "");
     assert!(closure.missing[0].refused.is_some());
+}
+
+#[test]
+fn m07_such_a_library_has_its_notes() {
+    let mut strange = Elf::lib().note(r#"[{"soname":["libz.so.1"]}]"#).build();
+    strange[4] = 1;
+    let tree = tree()
+        .with_file("/lib/libx.so", strange)
+        .with_file("/p", prog().needs(&["libx.so"]).build());
+    let options = Options {
+        notes: true,
+        ..Options::default()
+    };
+    let mut engine = Engine::with_options(&tree, options);
+    let closure = engine.closure(&RootPath::new("/p")).unwrap();
+    assert_eq!(names(&closure), ["libx.so"]);
+    assert_eq!(closure.notes[0].sonames, ["libz.so.1"]);
 }
 
 #[test]

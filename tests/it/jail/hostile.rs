@@ -170,11 +170,37 @@ fn links_of_a_foreign_root_do_not_lead_out_of_it() {
         .code(0);
     let text = fs::read_to_string(ground.path("j/etc/passwd")).unwrap();
     assert_eq!(text, "inside\n");
+    // Thirty, one on the way after them, and fifteen more: the kernel follows forty.
+    for at in 1..=30 {
+        ground.link(&format!("/l{at}"), &format!("l{}", at - 1));
+    }
+    ground.link("/l0", "d");
+    for at in 1..=15 {
+        ground.link(&format!("/m{at}"), &format!("m{}", at - 1));
+    }
+    ground.link("/m0", "e");
+    ground.file("/e/g", "end");
+    ground.link("/d/f", "/m15/g");
+    for endless in ["/round", "/l30/f"] {
+        ground
+            .jail(&["build", "--from", "root", "k", endless])
+            .run()
+            .code(125)
+            .stderr_has("ELOOP");
+    }
+}
+
+/// The kernel's word counts on whether a path leads anywhere.
+#[test]
+fn a_file_is_no_directory() {
+    let ground = Ground::new();
+    let profile = "description = 'p'\nprograms = ['/usr/bin/true/']\n";
+    fs::write(ground.path("p.toml"), profile).unwrap();
     ground
-        .jail(&["build", "--from", "root", "k", "/round"])
+        .jail(&["build", "-p", "./p.toml", "j"])
         .run()
         .code(125)
-        .stderr_has("ELOOP");
+        .stderr_has("ENOTDIR");
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub(super) fn trials() -> Vec<Trial> {
         ),
         Trial::new("jail::killed_in_an_update", &strace, killed_in_an_update),
         Trial::new(
+            "jail::half_a_file_is_private",
+            &strace,
+            half_a_file_is_private,
+        ),
+        Trial::new(
             "jail::killed_in_an_add_nothing_is_unknown",
             &strace,
             killed_in_an_add,
@@ -148,6 +153,45 @@ fn killed_in_a_mount_point() {
     super::command(&["umount", "/mnt/j"]);
 }
 
+/// What lies in a directory of his own is nobody else's to read, also while it is copied and when
+/// that broke off.
+fn half_a_file_is_private() {
+    const LENGTH: usize = 2 << 20;
+    let private = "/tmp/from/private";
+    let write = |name: &str, byte| {
+        fs::write(format!("{private}/{name}"), vec![byte; LENGTH]).unwrap();
+    };
+    fs::create_dir_all(private).unwrap();
+    fs::set_permissions(private, fs::Permissions::from_mode(0o700)).unwrap();
+    write("big", 1);
+    build("j").run().code(0);
+    // Each piece is 128 KiB, and the record of the change is written first.
+    let killed = |verb: &[&str]| {
+        signalled(jail(verb), "write", "SIGKILL", 8).run().code(137);
+    };
+    let is_private = |path: &str| {
+        let meta = fs::metadata(path).unwrap();
+        assert!((1..LENGTH as u64).contains(&meta.len()), "{path}: {meta:?}");
+        assert_eq!(meta.permissions().mode() & 0o7777, 0o600, "{path}");
+    };
+    write("new", 2);
+    killed(&["add", "j", "/tmp/from/private/new"]);
+    is_private("/tmp/j/tmp/from/private/new");
+    jail(&["check", "j"])
+        .run()
+        .code(1)
+        .stdout_is("half     /tmp/from/private/new\n");
+    write("big", 3);
+    jail(&["add", "j", "/tmp/from/private/new"]).run().code(0);
+    write("big", 4);
+    killed(&["update", "j"]);
+    let beside = names("/tmp/j/.newroot");
+    let new = beside.iter().find(|name| name.starts_with("new-")).unwrap();
+    is_private(&format!("/tmp/j/.newroot/{new}"));
+    jail(&["update", "j"]).run().code(0);
+    jail(&["check", "j"]).run().code(0).stdout_is("");
+}
+
 fn killed_in_an_update() {
     source();
     build("j").run().code(0);
@@ -183,6 +227,10 @@ fn all_below(top: &str) -> Vec<std::path::PathBuf> {
 /// it, an update takes it away, and so does a removal.
 fn killed_in_an_add() {
     source();
+    for (name, mode) in [("a", 0o644), ("b", 0o755), ("sub/c", 0o444)] {
+        let file = format!("/tmp/from/{name}");
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    }
     fs::write("/tmp/first", "first").unwrap();
     let built = || jail(&["build", "j", "/tmp/first"]).run();
     built().code(0);
