@@ -23,6 +23,7 @@ use crate::plan::{self, MountOp, Op, Place, ProcessOp, Step};
 use crate::root::{InRoot, Tree};
 use crate::session::{Live, New};
 use crate::sys;
+use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::{Ui, shell_quote};
 
 /// Where the shell form of the plan has the jail. The jail itself is nowhere.
@@ -59,6 +60,9 @@ fn try_it(
     }
     let place = enter::place()?;
     let command = command(args, &content);
+    // Read while files are copied, then by the supervisor. One that came between would end newroot
+    // and leave the record.
+    let _held = Held::new(&[INT, TERM, HUP])?;
     let live = Live::create(
         &place,
         New {

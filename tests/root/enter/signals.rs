@@ -1,10 +1,14 @@
 //! Signals to newroot.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use super::{child_of, code, enter, root, signal, started, until};
+use crate::jail::jail;
 use crate::need::Need;
-use crate::run::newroot;
+use crate::run::{Run, newroot};
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -92,17 +96,26 @@ fn others() {
 
 /// At any moment from its start on: it ends as it was told, and leaves nothing.
 fn at_any_moment() {
+    const LOOP: &str = "while :; do sleep 1; done";
     root();
-    for step in 0..60 {
-        let run = enter(&["/mnt/r", "sh", "-c", "while :; do sleep 1; done"]);
-        let mut child = run.spawn(
-            std::process::Stdio::null(),
-            std::process::Stdio::null(),
-            std::process::Stdio::null(),
-        );
-        std::thread::sleep(std::time::Duration::from_micros(500 * step));
-        signal(&child, Signal::TERM);
-        assert_eq!(code(&mut child), 143, "{step}");
-        assert!(super::records().is_empty(), "{step}");
+    let moments = |count: u64| (0..count).map(|step| Duration::from_micros(500 * step));
+    for moment in moments(60) {
+        told(enter(&["/mnt/r", "sh", "-c", LOOP]), moment);
     }
+    // Its files are copied first.
+    for moment in moments(120) {
+        told(
+            jail(&["try", "sh", "sleep", "--", "sh", "-c", LOOP]),
+            moment,
+        );
+    }
+}
+
+/// SIGTERM after so long: whatever was begun by then is gone.
+fn told(run: Run, moment: Duration) {
+    let mut child = run.spawn(Stdio::null(), Stdio::null(), Stdio::null());
+    std::thread::sleep(moment);
+    signal(&child, Signal::TERM);
+    assert_eq!(code(&mut child), 143, "{moment:?}");
+    assert!(super::records().is_empty(), "{moment:?}");
 }
