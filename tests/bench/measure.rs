@@ -84,6 +84,10 @@ struct Directory {
 
 impl Directory {
     fn prepare(&self) -> std::io::Result<()> {
+        // What other rounds left to write must not be written during this one. First of all: memory
+        // that the removal gives back must not lie idle, or a hypervisor takes it away (free page
+        // reporting, after two seconds), and fetching it again costs more than the copying.
+        rustix::fs::sync();
         if self.path.is_dir() {
             fs::remove_dir_all(&self.path)?;
         }
@@ -94,7 +98,6 @@ impl Directory {
             fs::set_permissions(&made, fs::Permissions::from_mode(0o755))?;
             fs::rename(&made, &self.path)?;
         }
-        // What other rounds left to write must not be written during this one.
         rustix::fs::sync();
         Ok(())
     }
