@@ -26,9 +26,10 @@ use crate::probe::target::{Name, name};
 use crate::session::Live;
 use crate::ui::Ui;
 use closing::Reopened;
+pub(super) use keys::from_stdin;
 pub(super) use report::lines;
 use work::Work;
-pub(super) use work::signal_of;
+pub(super) use work::{signal_of, stop_on};
 
 /// What the user chose.
 #[derive(Clone, Debug, Default)]
