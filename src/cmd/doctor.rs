@@ -39,6 +39,10 @@ pub(super) struct Diagnosis {
 }
 
 pub(super) fn run(args: &DoctorArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    unlock::obey(doctor(args, globals, ui))
+}
+
+fn doctor(args: &DoctorArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let named = args.target.as_deref().map(name);
     if globals.dry_run && !args.unlock.is_empty() {
         let _alone = alone::wait(ui);

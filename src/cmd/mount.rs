@@ -5,9 +5,8 @@ use std::path::Path;
 use crate::cli::Globals;
 use crate::cli::mount::MountArgs;
 use crate::cmd::enter;
-use crate::cmd::open::{Access, Choices, MountState, Opened, Visible, lines};
+use crate::cmd::open::{Access, Choices, MountState, Opened, Visible, lines, signal_of};
 use crate::error::{Exit, Failure};
-use crate::exec::ExecError;
 use crate::model::{HostPath, Kind, RootPath};
 use crate::probe::target::{Name, name};
 use crate::root::{Host, Tree, canonical};
@@ -43,10 +42,15 @@ pub(super) fn run(args: &MountArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         root: root.as_path().to_path_buf(),
         command: Vec::new(),
     };
-    let mut live = Live::create(&enter::place()?, new)?;
+    let place = enter::place()?;
+    // From before the record to the end: what a signal interrupts is taken back, the record too.
+    let signals = Held::new(&[INT, TERM, HUP])?;
+    let ui = &ui.clone().minding(signals.fd().try_clone_to_owned()?);
+    let mut live = Live::create(&place, new)?;
     match open(args, &choices, access, &root, &mut live, ui) {
         Ok(opened) => {
-            if let Some(signal) = told_meanwhile() {
+            // It came when there was nothing left to interrupt, and before the mounts stand.
+            if let Some(signal) = signals.next() {
                 close(opened, &mut live, ui)?;
                 live.finish()?;
                 return Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0)));
@@ -59,11 +63,9 @@ pub(super) fn run(args: &MountArgs, globals: &Globals, ui: &Ui) -> anyhow::Resul
         Err(error) => {
             // What could not be taken back stays in the record, for `cleanup`.
             live.finish()?;
-            match error.downcast_ref::<ExecError>() {
-                Some(ExecError::Interrupted(signal)) => {
-                    Ok(Exit::signalled(u8::try_from(*signal).unwrap_or(0)))
-                }
-                _ => Err(error),
+            match signal_of(&error, &signals) {
+                Some(signal) => Ok(Exit::signalled(u8::try_from(signal).unwrap_or(0))),
+                None => Err(error),
             }
         }
     }
@@ -97,11 +99,6 @@ fn close(opened: Opened, live: &mut Live, ui: &Ui) -> anyhow::Result<()> {
         ui.warn(&enter::describe(holder));
     }
     Ok(())
-}
-
-/// The signal that came when there was nothing left to interrupt, and before the mounts stand.
-fn told_meanwhile() -> Option<i32> {
-    Held::new(&[INT, TERM, HUP]).ok()?.next()
 }
 
 fn report(opened: &Opened, ui: &Ui) {

@@ -26,8 +26,10 @@ use crate::probe::target::{Name, name};
 use crate::session::Live;
 use crate::ui::Ui;
 use closing::Reopened;
+pub(super) use keys::from_stdin;
 pub(super) use report::lines;
 use work::Work;
+pub(super) use work::{signal_of, stop_on};
 
 /// What the user chose.
 #[derive(Clone, Debug, Default)]
@@ -171,7 +173,7 @@ impl Opened {
         if let Some(Name::Directory(path)) = &name {
             return directory::adopt(path);
         }
-        let work = Work::new(target, name, choices, visible)?;
+        let work = Work::new(target, name, choices, visible, ui)?;
         work.open(access, live, ui)
     }
 
@@ -191,7 +193,7 @@ impl Opened {
             return Ok(format!("# {path} is taken as it is\n"));
         }
         let visible = Visible::Host(root.clone());
-        Work::new(target, name, choices, visible)?.preview(access, ui)
+        Work::new(target, name, choices, visible, ui)?.preview(access, ui)
     }
 
     /// Closes everything, proves it free, and opens it again read-write. Nothing is asked: the

@@ -20,9 +20,8 @@ use std::path::PathBuf;
 use crate::cli::Globals;
 use crate::cli::rescue::RescueArgs;
 use crate::cmd::enter;
-use crate::cmd::open::{Access, Choices, Closed, Opened, Visible};
+use crate::cmd::open::{Access, Choices, Closed, Opened, Visible, signal_of};
 use crate::error::{Exit, Failure};
-use crate::exec::ExecError;
 use crate::exec::enter::{Namespaces, Outcome, Wish, unshare};
 use crate::session::{Live, Log, New};
 use crate::sys;
@@ -280,14 +279,6 @@ fn open(args: &RescueArgs, ui: &Ui, live: &mut Live) -> anyhow::Result<(Namespac
         ui,
     )?;
     Ok((namespaces, opened))
-}
-
-/// The signal that made this an error.
-fn signal_of(error: &anyhow::Error, signals: &Held) -> Option<i32> {
-    match error.downcast_ref::<ExecError>() {
-        Some(ExecError::Interrupted(signal)) => Some(*signal),
-        _ => signals.next(),
-    }
 }
 
 /// Closes in any case, then decides what the caller's shell sees. The first error is what counts;

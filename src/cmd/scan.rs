@@ -15,6 +15,10 @@ use crate::ui::Ui;
 use crate::ui::scan as show;
 
 pub(super) fn run(args: &ScanArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
+    unlock::obey(scan(args, globals, ui))
+}
+
+fn scan(args: &ScanArgs, globals: &Globals, ui: &Ui) -> anyhow::Result<Exit> {
     let named: Vec<(&OsString, Name)> = args
         .targets
         .iter()

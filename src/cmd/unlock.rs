@@ -1,20 +1,21 @@
 //! `scan --unlock` and `doctor --unlock`: encrypted volumes are opened read-only, looked into, and locked again,
-//! whatever happens in between.
+//! whatever happens in between, a signal included.
 
-use std::io::Read as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cmd::open::{from_stdin, stop_on};
 use crate::cmd::target;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
+use crate::exec::ExecError;
 use crate::exec::luks::{self, Access, Key, LuksError, Unlocked};
 use crate::probe::scan::{Found, Locked, Scan};
 use crate::session::{Live, New, Place};
+use crate::sys::signal::{HUP, Held, INT, TERM};
 use crate::ui::Ui;
 
 /// How often a passphrase is asked for.
 const TRIES: usize = 3;
-/// The most that cryptsetup takes from a pipe here.
-const MOST_KEY: u64 = 64 * 1024;
 
 /// The volumes to open, and for whom.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +29,21 @@ pub(super) struct Unlock<'u> {
 }
 
 /// Opens the volumes named, looks again, lets `look` read through the looks, closes them all, and
-/// locks the volumes.
+/// locks the volumes. A signal that comes meanwhile is obeyed when that is done.
+///
+/// # Errors
+/// [`ExecError::Interrupted`] after a signal, for [`obey`].
 pub(super) fn look_inside<T>(
     mut scan: Scan,
     unlock: Unlock<'_>,
     ui: &Ui,
     look: impl FnOnce(&Scan) -> T,
 ) -> anyhow::Result<(Found, T)> {
+    let key = unlock.key_file.map(|path| read_key(path, ui)).transpose()?;
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let place = Place::open(runtime.as_deref())?;
+    let signals = Held::new(&[INT, TERM, HUP])?;
+    let ui = &ui.clone().minding(signals.fd().try_clone_to_owned()?);
     let mut live = Live::create(
         &place,
         New {
@@ -45,9 +52,15 @@ pub(super) fn look_inside<T>(
             command: Vec::new(),
         },
     )?;
-    let key = unlock.key_file.map(read_key).transpose()?;
     let mut open = Vec::new();
-    let done = open_all(&mut scan, &mut live, unlock, key.as_ref(), &mut open, ui);
+    let done = open_all(
+        &mut scan,
+        &mut live,
+        unlock,
+        key.as_ref(),
+        (&mut open, &signals),
+        ui,
+    );
     let looked = done.map(|()| look(&scan));
     let found = scan.finish().map_err(|left| target::left_open(&left));
     let mut left = Vec::new();
@@ -62,6 +75,11 @@ pub(super) fn look_inside<T>(
     for line in &left {
         ui.warn(line);
     }
+    let looked = stop_on(&signals).map_err(Into::into).and(looked);
+    signals.release()?;
+    if looked.is_err() && !left.is_empty() {
+        ui.note("hint: close the rest: newroot cleanup");
+    }
     let looked = looked?;
     let found = found?;
     if left.is_empty() {
@@ -71,6 +89,16 @@ pub(super) fn look_inside<T>(
     Err(Failure::new(what, "")
         .hint("try it again", "newroot cleanup")
         .into())
+}
+
+/// A signal that ended the look is no failure to tell: it is what the caller's shell sees.
+pub(super) fn obey(done: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    done.or_else(|error| match error.downcast_ref::<ExecError>() {
+        Some(ExecError::Interrupted(signal)) => {
+            Ok(Exit::signalled(u8::try_from(*signal).unwrap_or(0)))
+        }
+        _ => Err(error),
+    })
 }
 
 /// What would be done, as shell commands.
@@ -95,10 +123,11 @@ fn open_all(
     live: &mut Live,
     unlock: Unlock<'_>,
     key: Option<&Key>,
-    open: &mut Vec<Unlocked>,
+    (open, signals): (&mut Vec<Unlocked>, &Held),
     ui: &Ui,
 ) -> anyhow::Result<()> {
     for id in unlock.ids {
+        stop_on(signals)?;
         let locked = find(scan, id)?;
         let device = scan.inventory.volumes[locked.volume].path.clone();
         scan.close_looks()
@@ -107,10 +136,11 @@ fn open_all(
         let ask = || ask(&locked, unlock.verb, ui);
         let unlocked = try_keys(live, &locked, (&device, &name), key, &ask, ui)?;
         open.push(unlocked);
+        stop_on(signals)?;
         scan.opened(&locked, &name)
             .map_err(|error| target::scan_failure(&error))?;
     }
-    Ok(())
+    Ok(stop_on(signals)?)
 }
 
 /// The locked volume with this id, or with the only one that begins so.
@@ -179,31 +209,31 @@ fn cannot_open(locked: &Locked, error: LuksError) -> Failure {
 }
 
 fn ask(locked: &Locked, verb: &str, ui: &Ui) -> anyhow::Result<Vec<u8>> {
-    let typed = ui.secret(&format!("Passphrase of {}", locked.id))?;
-    typed.map(String::into_bytes).ok_or_else(|| {
-        Failure::new(
-            format!("cannot ask for the passphrase of {}", locked.id),
-            "this is no terminal",
-        )
-        .hint(
-            "give it in a file",
-            format!("newroot {verb} --unlock {} --key-file FILE", locked.id),
-        )
-        .into()
-    })
+    let prompt = format!("Passphrase of {}", locked.id);
+    loop {
+        match ui.secret(&prompt) {
+            Ok(Some(typed)) if typed.is_empty() => {}
+            Ok(Some(typed)) => return Ok(typed.into_bytes()),
+            Ok(None) => {
+                let what = format!("cannot ask for the passphrase of {}", locked.id);
+                let command = format!("newroot {verb} --unlock {} --key-file FILE", locked.id);
+                return Err(Failure::new(what, "this is no terminal")
+                    .hint("give it in a file", command)
+                    .into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let what = format!("cannot unlock {}", locked.id);
+                return Err(Failure::new(what, "no passphrase was typed").into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
-fn read_key(path: &Path) -> anyhow::Result<Key> {
-    if path != Path::new("-") {
-        return Ok(Key::File(std::path::absolute(path)?));
-    }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(MOST_KEY + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_KEY {
-        let what = "cannot take the key from standard input";
-        return Err(Failure::new(what, "it is longer than 64 KiB").into());
-    }
-    Ok(Key::Passphrase(bytes))
+fn read_key(path: &Path, ui: &Ui) -> anyhow::Result<Key> {
+    Ok(if path == Path::new("-") {
+        Key::Passphrase(from_stdin(ui)?)
+    } else {
+        Key::File(std::path::absolute(path)?)
+    })
 }

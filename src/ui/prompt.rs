@@ -76,6 +76,28 @@ impl Ui {
         }
     }
 
+    /// Standard input up to its end: a key that is given to newroot. A little more than `most` at
+    /// the most, so that the caller sees that it is too long.
+    ///
+    /// # Errors
+    /// The errno of poll(2) or read(2); [`io::ErrorKind::Interrupted`] when a signal came first.
+    pub fn input(&self, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        while bytes.len() <= most {
+            if !wait_for_input(self.mind.as_ref().map(AsFd::as_fd))? {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            match rustix::io::read(rustix::stdio::stdin(), &mut buffer) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend(&buffer[..count]),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Asks a question whose yes changes something: only the typed word `yes` is one. What was
     /// typed before the question is thrown away. Anything that ends the input means no.
     ///
@@ -118,14 +140,7 @@ fn read_bytes(mind: Option<BorrowedFd<'_>>) -> io::Result<Bytes> {
     let mut line = Vec::new();
     let mut buffer = [0; 256];
     loop {
-        let mut fds = vec![PollFd::new(&stdin, PollFlags::IN)];
-        fds.extend(mind.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(&mut fds, None) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(errno) => return Err(errno.into()),
-        }
-        if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
+        if !wait_for_input(mind)? {
             return Ok(Bytes::Interrupted);
         }
         match rustix::io::read(stdin, &mut buffer) {
@@ -142,6 +157,20 @@ fn read_bytes(mind: Option<BorrowedFd<'_>>) -> io::Result<Bytes> {
     let end = line.iter().position(|byte| *byte == b'\n');
     line.truncate(end.unwrap_or(line.len()));
     Ok(Bytes::Line(line))
+}
+
+/// Waits until there is something to read. False: the descriptor to mind became readable first.
+fn wait_for_input(mind: Option<BorrowedFd<'_>>) -> io::Result<bool> {
+    let stdin = rustix::stdio::stdin();
+    loop {
+        let mut fds = vec![PollFd::new(&stdin, PollFlags::IN)];
+        fds.extend(mind.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut fds, None) {
+            Ok(_) => return Ok(fds.get(1).is_none_or(|fd| fd.revents().is_empty())),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
 }
 
 /// Whether this is a serial line: what is drawn there is slow, and often goes to a log.

@@ -24,11 +24,11 @@ pub(super) enum Reopened {
 impl Work {
     /// Closes everything and opens it again read-write; read-only when that cannot be.
     pub(super) fn reopen(mut self, live: &mut Live, ui: &Ui) -> Reopened {
-        let mut again =
-            match Self::new(None, self.name.clone(), &self.choices, self.visible.clone()) {
-                Ok(again) => again,
-                Err(error) => return Reopened::Closed(error),
-            };
+        let (name, visible) = (self.name.clone(), self.visible.clone());
+        let mut again = match Self::new(None, name, &self.choices, visible, ui) {
+            Ok(again) => again,
+            Err(error) => return Reopened::Closed(error),
+        };
         again.typed.clone_from(&self.typed);
         again.ring = std::mem::take(&mut self.ring);
         again.windows = std::mem::take(&mut self.windows);

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use crate::ui::Ui;
 /// How often a passphrase is asked for.
 const TRIES: usize = 3;
 /// The most that cryptsetup takes from a pipe here.
-const MOST_KEY: u64 = 64 * 1024;
+const MOST_KEY: usize = 64 * 1024;
 
 /// All keys that there are.
 #[derive(Debug, Default)]
@@ -37,8 +36,8 @@ impl Ring {
     /// Reads `--key-file`.
     ///
     /// # Errors
-    /// Standard input is too long, or asked for twice.
-    pub(super) fn new(files: &[OsString]) -> anyhow::Result<Self> {
+    /// Standard input is too long, or asked for twice; a signal came while it was read.
+    pub(super) fn new(files: &[OsString], ui: &Ui) -> anyhow::Result<Self> {
         let mut ring = Self::default();
         let mut stdin = false;
         for typed in files {
@@ -48,7 +47,7 @@ impl Ring {
                     let what = "cannot take two keys from standard input";
                     return Err(Failure::new(what, "--key-file - was given twice").into());
                 }
-                Key::Passphrase(from_stdin()?)
+                Key::Passphrase(from_stdin(ui)?)
             } else {
                 Key::File(std::path::absolute(&file)?)
             };
@@ -162,12 +161,13 @@ fn names(device: &str, crypt: &Crypt) -> bool {
         || device.strip_prefix("/dev/") == Some(&crypt.shown)
 }
 
-fn from_stdin() -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(MOST_KEY + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_KEY {
+/// `--key-file -`
+///
+/// # Errors
+/// It is too long, or cannot be read; a signal came first.
+pub(in crate::cmd) fn from_stdin(ui: &Ui) -> anyhow::Result<Vec<u8>> {
+    let bytes = ui.input(MOST_KEY)?;
+    if bytes.len() > MOST_KEY {
         let what = "cannot take the key from standard input";
         return Err(Failure::new(what, "it is longer than 64 KiB").into());
     }

@@ -58,6 +58,7 @@ impl Work {
         name: Option<Name>,
         choices: &Choices,
         visible: Visible,
+        ui: &Ui,
     ) -> anyhow::Result<Self> {
         let typed = target.map_or_else(
             || "the installed system".to_string(),
@@ -71,7 +72,7 @@ impl Work {
         Ok(Self {
             typed,
             name,
-            ring: Ring::new(&choices.key_files)?,
+            ring: Ring::new(&choices.key_files, ui)?,
             choices: choices.clone(),
             visible,
             parts: Parts::default(),
@@ -418,10 +419,18 @@ fn mounted_by_user(look: &Look) -> Option<PathBuf> {
     }
 }
 
-pub(super) fn stop_on(signals: &Held) -> Result<(), ExecError> {
+pub(in crate::cmd) fn stop_on(signals: &Held) -> Result<(), ExecError> {
     match signals.next() {
         Some(signal) => Err(ExecError::Interrupted(signal)),
         None => Ok(()),
+    }
+}
+
+/// The signal that made this an error.
+pub(in crate::cmd) fn signal_of(error: &anyhow::Error, signals: &Held) -> Option<i32> {
+    match error.downcast_ref::<ExecError>() {
+        Some(ExecError::Interrupted(signal)) => Some(*signal),
+        _ => signals.next(),
     }
 }
 

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{EXT4, copy, mounted, nothing_left, run, same, spawn, web03};
+use crate::disk::{empty, sh};
+use crate::need::Need;
+use crate::tmux::Tmux;
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -14,7 +17,44 @@ pub(super) fn trials() -> Vec<Trial> {
             .timeout(Duration::from_secs(400)),
         Trial::new("mount::told_at_any_moment", &EXT4, told_at_any_moment)
             .timeout(Duration::from_secs(400)),
+        Trial::new(
+            "mount::ctrl_c_where_a_key_is_asked_for",
+            &[
+                Need::Loop,
+                Need::Command("cryptsetup"),
+                Need::Command("tmux"),
+            ],
+            ctrl_c,
+        )
+        .on_disks(),
     ]
+}
+
+/// At the passphrase, and while the key is read from the terminal: at once, and without a trace.
+fn ctrl_c() {
+    let image = empty("/tmp/crypt.img", 32);
+    sh(
+        "printf secret | cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 \
+            --pbkdf-force-iterations 1000 /tmp/crypt.img -",
+    );
+    let binary = std::env::var("NEWROOT_BIN").unwrap();
+    let tmux = Tmux::start();
+    for (words, prompt) in [
+        ("mount /tmp/crypt.img /mnt/new", "Passphrase of"),
+        ("mount --key-file - /tmp/crypt.img /mnt/new", ""),
+        ("rescue /tmp/crypt.img", "Passphrase of"),
+        ("rescue --key-file - /tmp/crypt.img", ""),
+    ] {
+        tmux.line("clear");
+        tmux.wait_for_last_line("outer$");
+        tmux.line(&format!("{binary} {words}"));
+        tmux.wait_for(prompt);
+        std::thread::sleep(Duration::from_millis(500));
+        tmux.keys(&["C-c"]);
+        tmux.line("echo status=$?");
+        tmux.wait_for("status=130");
+        nothing_left(&image);
+    }
 }
 
 /// SIGTERM while it mounts: everything is taken back; or it stands, and it was no failure.
@@ -29,7 +69,7 @@ fn told_at_any_moment() {
     run(&["umount", "/mnt/new"]).code(0);
     for round in 0..100 {
         let mut child = spawn(&["mount", "/tmp/kill.img", "/mnt/new"]);
-        std::thread::sleep(whole * (round + 10) / 100);
+        std::thread::sleep(whole * round / 100);
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         if child.wait().unwrap().success() {
             run(&["umount", "/mnt/new"]).code(0);
@@ -37,8 +77,6 @@ fn told_at_any_moment() {
             let ps = run(&["ps"]).stdout;
             assert!(mounted("/mnt").is_empty(), "round {round}: {ps}");
         }
-        // A record that was just begun may be there.
-        run(&["cleanup"]).code(0);
         nothing_left(&image);
         assert!(fs::metadata("/mnt/new").is_err(), "round {round}");
     }

@@ -5,6 +5,7 @@ mod disks;
 pub(crate) mod layers;
 mod layout;
 mod odd;
+mod unlock;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         layout::trials(),
         layers::trials(),
         odd::trials(),
+        unlock::trials(),
     ]
     .concat()
 }

@@ -1,6 +1,8 @@
 //! `newroot scan` where there is a device-mapper: LUKS unlocked and locked again, LVM and md
 //! active and not, LVM inside of LUKS, and the live system itself left out.
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
 
 use crate::bench::Bench;
@@ -45,6 +47,13 @@ pub(crate) const CASES: &[Case] = &[
             );
             vm.off()
         },
+    },
+    Case {
+        name: "scan/told",
+        about: "SIGTERM or Ctrl-C while LVM in LUKS is open for a look: it is locked again",
+        systems: &[System::Live],
+        smoke: false,
+        run: told,
     },
 ];
 
@@ -105,6 +114,64 @@ fn all(_bench: &Bench, vm: &mut Vm, [luks, lvm, md]: [&str; 3]) -> Result<()> {
     ensure!(asked.status == 0, "{}", asked.text);
     seen(&asked.text, &["secretive"])?;
     vm.same_as(&before)
+}
+
+fn told(bench: &Bench) -> Result<()> {
+    let mut machine = live::machine(bench)?;
+    for name in ["inner", "other"] {
+        machine = machine.disk(Disk::empty(bench, name, 96)?);
+    }
+    let mut vm = machine.boot(bench)?;
+    vm.ok(&format!(
+        "{MAKE}
+         set -e; printf secret >/tmp/key
+         for disk in vda vdb; do
+             cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/$disk /tmp/key
+         done
+         cryptsetup open -d /tmp/key /dev/vda vault
+         lvm pvcreate -q /dev/mapper/vault; lvm vgcreate -q inner /dev/mapper/vault
+         lvm lvcreate -q -l 15 -n root inner; make /dev/inner/root secretive
+         vgchange -q -a n inner; cryptsetup close vault; sync; set +e"
+    ))?;
+    let asleep = vm.ok("newroot scan 2>&1")?;
+    let ids: Vec<&str> = asleep
+        .split_whitespace()
+        .filter(|word| word.starts_with("luks-"))
+        .collect();
+    let [id, .., other] = ids[..] else {
+        anyhow::bail!("two are locked: {asleep}");
+    };
+    let before = vm.state()?;
+    for verb in ["scan", "doctor"] {
+        let command = format!("newroot {verb} --unlock {id} --key-file /tmp/key");
+        let begun = Instant::now();
+        vm.sh(&command)?;
+        let whole = begun.elapsed().as_secs_f64();
+        let mut hits = 0;
+        for round in 0..18 {
+            let moment = whole * f64::from(round) / 18.0;
+            let status = vm.sh(&format!(
+                // A shell of its own: this one would tell of the job that ended.
+                "sh -c '{command} >/dev/null 2>&1 & pid=$!
+                 sleep {moment:.2}; kill $pid 2>/dev/null; wait $pid' 2>/dev/null"
+            ))?;
+            ensure!(
+                [0, 1, 143].contains(&status.status),
+                "{verb} {round}: {}",
+                status.status
+            );
+            hits += u32::from(status.status == 143);
+            vm.same_as(&before)?;
+        }
+        ensure!(hits > 8, "{verb}: told while it ran: {hits}");
+    }
+    vm.begin(&format!("newroot scan --unlock {id} --unlock {other}"))?;
+    vm.answer(&format!("Passphrase of {id}"), "secret")?;
+    vm.answer(&format!("Passphrase of {other}"), "\x03")?;
+    let ended = vm.end(60)?;
+    ensure!(ended.status == 130, "{}: {}", ended.status, ended.text);
+    vm.same_as(&before)?;
+    vm.off()
 }
 
 fn seen(text: &str, wanted: &[&str]) -> Result<()> {
