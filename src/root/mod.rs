@@ -99,6 +99,27 @@ impl TreeFile {
         }
     }
 
+    /// pread(2) of what follows the `bytes` that were read so far, into their spare capacity; how
+    /// many came.
+    ///
+    /// # Errors
+    /// The errno of pread(2).
+    pub fn read_on(&self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let offset = bytes.len();
+        match self {
+            Self::Fd(fd) => {
+                let room = rustix::buffer::spare_capacity(bytes);
+                Ok(rustix::io::pread(fd, room, offset as u64)?)
+            }
+            Self::Mem(all, _) => {
+                let rest = all.get(offset..).unwrap_or_default();
+                let count = rest.len().min(bytes.capacity() - offset);
+                bytes.extend_from_slice(&rest[..count]);
+                Ok(count)
+            }
+        }
+    }
+
     /// fstat(2).
     ///
     /// # Errors

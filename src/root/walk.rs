@@ -140,27 +140,21 @@ pub fn read(tree: &dyn Tree, path: &RootPath, limit: usize) -> io::Result<Vec<u8
     if meta.kind != Kind::File {
         return Err(Errno::INVAL.into());
     }
-    let mut bytes = vec![0; usize::try_from(meta.size).unwrap_or(usize::MAX).min(limit) + 1];
-    let mut filled = 0;
-    loop {
-        if filled == bytes.len() {
-            if filled > limit {
-                return Err(Errno::FBIG.into());
-            }
+    let size = usize::try_from(meta.size).unwrap_or(usize::MAX).min(limit);
+    let mut bytes = Vec::with_capacity(size + 1);
+    while bytes.len() <= limit {
+        if bytes.len() == bytes.capacity() {
             // The file grew, or (in /proc) its size was given as 0.
-            bytes.resize((bytes.len() * 2 + 4096).min(limit + 1), 0);
+            bytes.reserve_exact((bytes.len() + 4096).min(limit + 1 - bytes.len()));
         }
-        match file.read_at(&mut bytes[filled..], filled as u64)? {
-            0 => break,
-            count => filled += count,
-        }
-        // There was room for one byte more, and it did not come: the end.
-        if filled < bytes.len() && filled as u64 == meta.size {
-            break;
+        let count = file.read_on(&mut bytes)?;
+        // Where there was room for one byte more, and it did not come, is the end.
+        let ends = bytes.len() < bytes.capacity() && bytes.len() as u64 == meta.size;
+        if (count == 0 || ends) && bytes.len() <= limit {
+            return Ok(bytes);
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes)
+    Err(Errno::FBIG.into())
 }
 
 fn push_reversed(pending: &mut Vec<OsString>, path: &Path) {
