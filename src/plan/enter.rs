@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use super::{BindSource, Command, FileOp, Mode, MountOp, Op, Place, ProcessOp, Step};
 use crate::model::{HostPath, Kind, LENT, MountFlags, RootPath};
 use rescue::Rescue;
+pub use skeleton::merged_usr;
 
 /// The directories that get a mount of ours.
 const MOUNT_POINTS: [&str; 4] = ["proc", "sys", "dev", "run"];

@@ -8,7 +8,7 @@ use crate::cli::enter::{DevKind, EntryOptions, Mode as CliMode};
 use crate::cmd::target::is_for_root;
 use crate::error::Failure;
 use crate::model::{FileId, HostPath, Kind, MANIFEST, RootPath};
-use crate::plan::enter::{Bind, Devices, Entry, Facts, Resolver};
+use crate::plan::enter::{Bind, Devices, Entry, Facts, Resolver, merged_usr};
 use crate::plan::{Command, Mode};
 use crate::root::{Host, InRoot, Mounted, Tree, canonical, read};
 use crate::sys;
@@ -101,18 +101,8 @@ pub(crate) fn gather(
 /// A source that cannot be opened.
 pub(crate) fn as_entered<'t>(tree: &'t dyn Tree, facts: &Facts) -> anyhow::Result<Mounted<'t>> {
     let mut view = Mounted::over(tree);
-    let gets_usr = facts
-        .binds
-        .iter()
-        .any(|bind| bind.target.normalized() == RootPath::new("/usr"));
-    for (name, target) in facts.host_links.iter().filter(|_| gets_usr) {
-        if target
-            .strip_prefix("/")
-            .unwrap_or(target)
-            .starts_with("usr")
-        {
-            view.link(RootPath::new(name), target.clone());
-        }
+    for (name, target) in merged_usr(facts) {
+        view.link(RootPath::new(name), target.clone());
     }
     for bind in &facts.binds {
         if bind.source_kind == Kind::Directory {

@@ -1,9 +1,9 @@
 //! A root that lacks mount points: an empty tmpfs takes its place, its own entries are bound in.
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
-use super::{Builder, Entry, Facts, MOUNT_POINTS};
+use super::{Bind, Builder, Entry, Facts, MOUNT_POINTS};
 use crate::model::RootPath;
 use crate::plan::{BindSource, FileOp, MountOp};
 
@@ -55,14 +55,32 @@ pub(super) fn build(plan: &mut Builder<'_>) {
     if entry(plan.facts, OsStr::new("tmp")).is_none() {
         plan.directory("tmp", 0o1777);
     }
-    let gets_usr = plan
-        .facts
-        .binds
-        .iter()
-        .any(|bind| bind.target.normalized() == RootPath::new("/usr"));
-    if gets_usr {
-        merge_usr(plan);
+    for (name, target) in merged_usr(plan.facts) {
+        plan.file(FileOp::Symlink {
+            path: RootPath::new(name),
+            target: target.clone(),
+        });
     }
+}
+
+/// The links that are made beside the host's /usr: its programs look for their loader through the
+/// host's (/lib64). What the root has, and what another bind puts there, stays.
+pub fn merged_usr(facts: &Facts) -> impl Iterator<Item = &(OsString, PathBuf)> {
+    let bound = |name: &OsStr| {
+        let mut targets = facts.binds.iter().map(|bind| bind.target.normalized());
+        targets.any(|target| first(&target) == name)
+    };
+    let whole_usr = |bind: &Bind| bind.target.normalized() == RootPath::new("/usr");
+    let gets_usr = facts.binds.iter().any(whole_usr) && !missing(facts).is_empty();
+    facts.host_links.iter().filter(move |(name, target)| {
+        gets_usr
+            && target
+                .strip_prefix("/")
+                .unwrap_or(target)
+                .starts_with("usr")
+            && entry(facts, name).is_none()
+            && !bound(name)
+    })
 }
 
 fn show(plan: &mut Builder<'_>, name: &OsStr, entry: &Entry) {
@@ -89,22 +107,6 @@ fn show(plan: &mut Builder<'_>, name: &OsStr, entry: &Entry) {
         read_only: false,
         over_link: false,
     });
-}
-
-/// With the host's /usr its programs look for their loader through the host's links: /lib64.
-fn merge_usr(plan: &mut Builder<'_>) {
-    for (name, target) in &plan.facts.host_links {
-        let into_usr = target
-            .strip_prefix("/")
-            .unwrap_or(target)
-            .starts_with("usr");
-        if into_usr && entry(plan.facts, name).is_none() {
-            plan.file(FileOp::Symlink {
-                path: RootPath::new(name),
-                target: target.clone(),
-            });
-        }
-    }
 }
 
 /// Makes the first directory of a path that has more than one part.

@@ -89,6 +89,11 @@ fn an_empty_directory_with_the_hosts_usr_gets_the_links_of_a_merged_usr() {
     let text = script(&plan(&facts).unwrap().steps);
     assert!(text.contains("ln -s usr/lib64 /mnt/lib64\n"), "{text}");
     assert!(text.contains("mkdir -p -m 755 /mnt/usr\nmount --rbind /usr /mnt/usr\n"));
+    // What is bound there as well is no link.
+    facts.binds.push(bind("/usr/lib64", "/lib64", None));
+    let text = script(&plan(&facts).unwrap().steps);
+    assert!(!text.contains("ln -s"), "{text}");
+    assert!(text.contains("mkdir -p -m 755 /mnt/lib64\n"), "{text}");
 }
 
 #[test]
