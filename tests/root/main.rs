@@ -43,7 +43,7 @@ use trial::Trial;
 /// Every trial of this binary. Those that take turns are spread among the others, so that no
 /// thread waits for its turn while there is something else to run.
 fn all() -> Vec<Trial> {
-    let on_disks: Vec<Trial> = [
+    let scanning = [
         doctor::trials(),
         menu::trials(),
         rescue::trials(),
@@ -51,10 +51,7 @@ fn all() -> Vec<Trial> {
         scan::trials(),
         together::trials(),
     ]
-    .concat()
-    .into_iter()
-    .map(Trial::on_disks)
-    .collect();
+    .concat();
     let others = [
         selftest::trials(),
         binary::trials(),
@@ -64,6 +61,8 @@ fn all() -> Vec<Trial> {
         jail::trials(),
     ]
     .concat();
+    let scanning = scanning.into_iter().map(Trial::on_disks);
+    let (on_disks, others) = scanning.chain(others).partition(|trial| trial.disks);
     spread(on_disks, others)
 }
 

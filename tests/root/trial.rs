@@ -27,7 +27,7 @@ impl Trial {
             name,
             needs: [&[Need::Root], needs].concat(),
             timeout: Duration::from_secs(120),
-            disks: false,
+            disks: needs.contains(&Need::Loop),
             body,
         }
     }
