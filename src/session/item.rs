@@ -119,9 +119,14 @@ pub enum Item {
         path: PathBuf,
         /// Its filesystem, as mountinfo numbers it.
         device: u64,
-        /// What it was mounted from: the node of a device; empty where there is none.
+        /// What it was mounted from: the node of a device, or a server's name for it; empty for a
+        /// part of another mount.
         #[serde(with = "text::path")]
         source: PathBuf,
+        /// Its own number in mountinfo, which it has before it is attached; 0 where the kernel
+        /// does not tell, or mount(8) makes it.
+        #[serde(default)]
+        number: u64,
     },
 }
 

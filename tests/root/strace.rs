@@ -31,6 +31,11 @@ pub(crate) fn slowed(run: Run, call: &str, when: u32) -> Run {
     injected(run, &format!("{call}:delay_exit=2000000:when={when}"))
 }
 
+/// Sends `signal` when the process enters the `when`-th call of this name.
+pub(crate) fn signalled(run: Run, call: &str, signal: &str, when: u32) -> Run {
+    injected(run, &format!("{call}:signal={signal}:when={when}"))
+}
+
 fn injected(run: Run, what: &str) -> Run {
     let filter = format!("inject={what}");
     let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e"];

@@ -6,6 +6,7 @@ use super::verify::Claim;
 use super::{arrays, groups, loops, mounts, settle, stack, verify};
 use crate::exec::ExecError;
 use crate::exec::sessions::Fate;
+use crate::model::MountLine;
 use crate::session::{Item, State};
 
 /// Undoes one item.
@@ -35,7 +36,8 @@ pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
             path,
             device,
             source,
-        } => unmount(path, *device, source, state),
+            number,
+        } => unmount(path, *device, source, *number, state),
         _ => Fate::Nothing,
     }
 }
@@ -52,33 +54,30 @@ fn let_go(device: &Path, file: &Path) -> Fate {
 }
 
 /// `device` is 0 when the process died between attaching the mount and writing that down: then
-/// only what is mounted from the very source counts.
-fn unmount(path: &Path, device: u64, source: &Path, state: State) -> Fate {
+/// only that very mount counts, by its `number`, or what is mounted from the very source.
+fn unmount(path: &Path, device: u64, source: &Path, number: u64, state: State) -> Fate {
     let has_source = !source.as_os_str().is_empty();
     let node = has_source.then_some(source);
     let table = verify::table();
-    let top = table.iter().rfind(|line| line.point == path);
+    let is_ours = |line: &&MountLine| match state {
+        State::Done => line.device == device,
+        State::Planned if number != 0 => line.id == number,
+        // btrfs has a device number of its own; its source is all there is to compare.
+        State::Planned => {
+            node.and_then(verify::number_of) == Some(line.device)
+                || has_source && line.source == source
+        }
+    };
+    let here: Vec<&MountLine> = table.iter().filter(|line| line.point == path).collect();
     let mut undone = None;
     let mut devices = vec![device];
-    if let Some(top) = top {
-        let number = node.and_then(verify::number_of);
-        let ours = match state {
-            State::Done => top.device == device,
-            // btrfs has a number of its own; its source is all there is to compare.
-            State::Planned => {
-                number.is_some_and(|number| number == top.device)
-                    || has_source && verify::source_at(path).as_deref() == Some(source)
+    if let Some(top) = here.last() {
+        if !is_ours(top) {
+            if !here.iter().any(is_ours) {
+                return Fate::Nothing;
             }
-        };
-        let covered = table
-            .iter()
-            .any(|line| line.point == path && line.device == device);
-        if !ours && covered {
             let what = format!("something else is mounted over {}", path.display());
             return Fate::Failed(ExecError::Other(what));
-        }
-        if !ours {
-            return Fate::Nothing;
         }
         devices.extend(verify::device_at(path));
         devices.push(top.device);

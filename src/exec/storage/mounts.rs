@@ -81,10 +81,16 @@ pub(super) fn mount(
         What::Device { device, .. } => Some(device.clone()),
         _ => None,
     };
+    let source = match &mounted.what {
+        What::Network { source, .. } => PathBuf::from(source),
+        _ => node.clone().unwrap_or_default(),
+    };
+    let number = made.as_ref().and_then(|made| sys::fs::mount_id(made).ok());
     let mut item = Item::Mount {
         path: target.at.clone(),
         device: 0,
-        source: node.clone().unwrap_or_default(),
+        source,
+        number: number.unwrap_or_default(),
     };
     let id = if mounted.lasting {
         Some(storage.live.plan(item.clone()).map_err(recorded)?)

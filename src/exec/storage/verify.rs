@@ -246,31 +246,9 @@ pub(super) fn device_at(path: &Path) -> Option<u64> {
     Some(meta.id.device)
 }
 
-/// What mountinfo calls the source of the topmost mount at `path`.
-pub(super) fn source_at(path: &Path) -> Option<PathBuf> {
-    sources()
-        .into_iter()
-        .rfind(|(point, _)| point == path)
-        .map(|(_, source)| source)
-}
-
 /// Whether this node is mounted somewhere in this mount namespace.
 pub(super) fn is_mounted(node: &Path) -> bool {
     let number = number_of(node);
-    let by_number = table().iter().any(|line| Some(line.device) == number);
-    by_number || sources().iter().any(|(_, source)| source == node)
-}
-
-/// Every mount point with what is mounted there (the tenth field of mountinfo, behind the dash).
-fn sources() -> Vec<(PathBuf, PathBuf)> {
-    let bytes = read(&Host, &RootPath::new("/proc/self/mountinfo"), 16 << 20).unwrap_or_default();
-    let lines = bytes.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| {
-            let point = parse_mountinfo(line).pop()?.point;
-            let text = String::from_utf8_lossy(line).into_owned();
-            let (_, rest) = text.split_once(" - ")?;
-            Some((point, PathBuf::from(rest.split(' ').nth(1)?)))
-        })
-        .collect()
+    let is_it = |line: &MountLine| Some(line.device) == number || line.source == node;
+    table().iter().any(is_it)
 }

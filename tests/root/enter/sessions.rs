@@ -3,6 +3,7 @@
 use super::{code, enter, root, started};
 use crate::need::Need;
 use crate::run::newroot;
+use crate::strace::signalled;
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -157,17 +158,8 @@ fn killed() {
         "pivot_root",
     ] {
         for when in 1..=4 {
-            let filter = format!("inject={call}:signal=KILL:when={when}");
-            let run = enter(&["/mnt/r", "sh", "-c", "exit 0"]).through([
-                "strace",
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                &filter,
-            ]);
-            let output = run.run();
+            let run = enter(&["/mnt/r", "sh", "-c", "exit 0"]);
+            let output = signalled(run, call, "KILL", when).run();
             kills += usize::from(output.stdout.is_empty() && !super::records().is_empty());
             newroot(["cleanup"]).run().code(0);
             assert!(super::records().is_empty(), "{call} {when}");

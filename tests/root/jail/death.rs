@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use super::{is_there, jail, names};
 use crate::need::Need;
 use crate::run::{Run, newroot};
-use crate::strace::with_fault;
+use crate::strace::{signalled, with_fault};
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -61,12 +61,6 @@ fn source() {
         chown(&file, Some(12), Some(34)).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     }
-}
-
-/// Sends `signal` when the process enters the `when`-th call of this name.
-fn signalled(run: Run, call: &str, signal: &str, when: u32) -> Run {
-    let filter = format!("inject={call}:signal={signal}:when={when}");
-    run.through(["strace", "-f", "-qq", "-o", "/dev/null", "-e", &filter])
 }
 
 /// Ends `newroot cleanup` or the next build with nothing left but the jail.

@@ -1,6 +1,7 @@
 //! SIGKILL and SIGTERM while it mounts.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -8,6 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{EXT4, copy, mounted, nothing_left, run, same, spawn, web03};
 use crate::disk::{empty, sh};
 use crate::need::Need;
+use crate::run::newroot;
+use crate::strace::{signalled, traced};
 use crate::tmux::Tmux;
 use crate::trial::Trial;
 
@@ -15,6 +18,12 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         Trial::new("mount::killed_at_any_moment", &EXT4, killed_at_any_moment)
             .timeout(Duration::from_secs(400)),
+        Trial::new(
+            "mount::killed_between_deed_and_done",
+            &[&EXT4[..], &[Need::Command("strace")]].concat(),
+            killed_after_each_mount,
+        )
+        .timeout(Duration::from_secs(300)),
         Trial::new("mount::told_at_any_moment", &EXT4, told_at_any_moment)
             .timeout(Duration::from_secs(400)),
         Trial::new(
@@ -101,5 +110,46 @@ fn killed_at_any_moment() {
         nothing_left(&image);
         assert!(fs::metadata("/mnt/new").is_err(), "round {round}");
     }
+    same(&image, &before);
+}
+
+/// SIGKILL at the first call after each mount was attached, when its record does not know that yet.
+fn killed_after_each_mount() {
+    let image = web03("/tmp/kill.img");
+    let before = copy(&image);
+    let mount = || newroot(["mount", "/tmp/kill.img", "/mnt/new"]);
+    traced(mount(), "move_mount,statx", Path::new("/tmp/log"))
+        .run()
+        .code(0);
+    run(&["umount", "/mnt/new"]).code(0);
+    nothing_left(&image);
+    let log = fs::read_to_string("/tmp/log").unwrap();
+    let calls = |pid: &str| {
+        let mine = log.lines().filter_map(|line| line.split_once(' '));
+        let mine = mine.filter(|(who, _)| *who == pid);
+        mine.map(|(_, call)| call.trim_start().to_owned()).collect()
+    };
+    let attached = log
+        .lines()
+        .find(|line| line.contains("move_mount("))
+        .unwrap();
+    let calls: Vec<String> = calls(attached.split(' ').next().unwrap());
+    let (mut looks, mut mounts) = (0, 0);
+    for call in calls {
+        looks += u32::from(call.starts_with("statx("));
+        if !call.starts_with("move_mount(") {
+            continue;
+        }
+        mounts += 1;
+        signalled(mount(), "statx", "KILL", looks + 1)
+            .run()
+            .code(137);
+        let points = mounted("/mnt");
+        assert_eq!(points.lines().count(), mounts, "{points}");
+        run(&["cleanup"]).code(0);
+        nothing_left(&image);
+        assert!(fs::metadata("/mnt/new").is_err(), "{points}");
+    }
+    assert_eq!(mounts, 7, "{log}");
     same(&image, &before);
 }

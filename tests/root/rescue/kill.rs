@@ -7,6 +7,7 @@ use super::{inside, records, target};
 use crate::need::Need;
 use crate::run::newroot;
 use crate::snapshot::Snapshot;
+use crate::strace::signalled;
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -61,10 +62,7 @@ fn steps() {
         "write",
     ] {
         for when in [1, 2, 3, 4, 5, 7, 9, 12, 16, 20] {
-            let filter = format!("inject={call}:signal=KILL:when={when}");
-            let run =
-                inside("exit 0").through(["strace", "-f", "-qq", "-o", "/dev/null", "-e", &filter]);
-            run.run();
+            signalled(inside("exit 0"), call, "KILL", when).run();
             kills += usize::from(!records().is_empty());
             newroot(["cleanup"]).run().code(0);
             assert!(records().is_empty(), "{call} {when}");
