@@ -15,6 +15,10 @@ use crate::sys::{SysError, SysResult, file, xattr};
 /// ext4 takes a tenth more time for 64 KiB at once, half as much again for 256 (Linux 6.18).
 pub(super) const BUFFER: usize = 128 * 1024;
 
+/// From this size on a file gets all its blocks at once: ext4 otherwise reserves each as it is
+/// written, a fourteenth of the time that copying takes (Linux 6.18).
+const RESERVED: u64 = 1 << 20;
+
 const CAPABILITIES: &CStr = c"security.capability";
 
 /// How the content came over.
@@ -81,16 +85,35 @@ pub(super) fn content(
     let bytes = if meta.blocks.saturating_mul(512) < meta.size {
         with_holes(from, meta.size, to, buffer, &mut hash)?
     } else {
-        read_range(from, 0, u64::MAX, buffer, |piece| {
+        let reserved = reserve(to, meta.size)?;
+        let bytes = read_range(from, 0, u64::MAX, buffer, |piece| {
             hash.update(piece);
             file::write_all(to, piece)
-        })?
+        })?;
+        if bytes < reserved {
+            // The source became shorter meanwhile: the rest would stay reserved.
+            file::set_length(to, bytes)?;
+        }
+        bytes
     };
     Ok(Content {
         blake3: hash.finalize(),
         bytes,
         how: How::Copied,
     })
+}
+
+/// Reserves blocks where that pays; for how many bytes.
+fn reserve(to: &OwnedFd, size: u64) -> SysResult<u64> {
+    if size < RESERVED || !file::is_on_ext4(to) {
+        return Ok(0);
+    }
+    match file::reserve(to, size) {
+        Ok(()) => Ok(size),
+        // What is full is full; anything else is no reason not to write.
+        Err(error) if matches!(error.errno, Errno::NOSPC | Errno::DQUOT) => Err(error),
+        Err(_) => Ok(0),
+    }
 }
 
 /// Writes the data only; what lies between becomes holes again.
@@ -214,4 +237,35 @@ pub(super) fn attributes(from: &OwnedFd, to: &OwnedFd, keep_capabilities: bool) 
         }
     }
     Ok(lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fs::meta_of_fd;
+
+    #[test]
+    fn nothing_stays_reserved_for_a_source_that_became_shorter() {
+        let base = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let (from, to) = (base.path().join("from"), base.path().join("to"));
+        std::fs::write(&from, vec![1; 5000]).unwrap();
+        let from = TreeFile::Fd(std::fs::File::open(from).unwrap().into());
+        let to = OwnedFd::from(std::fs::File::create(to).unwrap());
+        let (meta, made) = (
+            meta_of_fd(from.fd().unwrap()).unwrap(),
+            meta_of_fd(&to).unwrap(),
+        );
+        let before = Meta {
+            size: 2 * RESERVED,
+            blocks: 4 * RESERVED / 512,
+            ..meta
+        };
+        let mut buffer = vec![0; BUFFER];
+        let apart = &mut Apart::default();
+        let content = content((&from, &before), (&to, &made), &mut buffer, apart).unwrap();
+        assert_eq!(content.bytes, 5000);
+        let made = meta_of_fd(&to).unwrap();
+        assert_eq!(made.size, 5000);
+        assert!(made.blocks * 512 < RESERVED, "{}", made.blocks);
+    }
 }

@@ -361,13 +361,14 @@ fn take(
 
 /// The static name of a call that copying makes.
 fn known_call(name: &str) -> &'static str {
-    const CALLS: [&str; 13] = [
+    const CALLS: [&str; 14] = [
         "openat",
         "openat2",
         "fstat",
         "pread",
         "write",
         "lseek",
+        "fallocate",
         "ftruncate",
         "fchown",
         "fchmod",

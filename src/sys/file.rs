@@ -7,8 +7,8 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Timestamps};
-use rustix::fs::{Gid, SeekFrom, Timespec, Uid};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{Gid, SeekFrom, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::{SysError, SysResult};
@@ -221,6 +221,28 @@ pub fn seek_to(fd: impl AsFd, offset: u64) -> SysResult<()> {
 pub fn set_length(fd: impl AsFd, length: u64) -> SysResult<()> {
     let done = rustix::fs::ftruncate(fd, length);
     failed(done, "ftruncate", format_args!("{length}"))
+}
+
+/// Whether a file lies on ext4 (or ext2 or ext3, which have the same number).
+#[must_use]
+pub fn is_on_ext4(fd: impl AsFd) -> bool {
+    const EXT4_SUPER_MAGIC: u64 = 0xef53;
+    // The field's type is another one on each architecture.
+    let is_it = |kind| u64::try_from(kind) == Ok(EXT4_SUPER_MAGIC);
+    rustix::fs::fstatfs(fd).is_ok_and(|found| is_it(found.f_type))
+}
+
+/// fallocate(2) with FALLOC_FL_KEEP_SIZE: blocks for the first `length` bytes.
+///
+/// # Errors
+/// ENOSPC, EDQUOT, EFBIG; EOPNOTSUPP where the file system cannot.
+pub fn reserve(fd: impl AsFd, length: u64) -> SysResult<()> {
+    let done = rustix::fs::fallocate(fd, FallocateFlags::KEEP_SIZE, 0, length);
+    failed(
+        done,
+        "fallocate",
+        format_args!("FALLOC_FL_KEEP_SIZE, 0, {length}"),
+    )
 }
 
 /// fchown(2).

@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use super::{command, is_there, jail, names};
+use crate::disk::{filesystem, mount, unmount};
+use crate::need::Need;
 use crate::run::Run;
 use crate::trial::Trial;
 
@@ -14,6 +16,11 @@ pub(super) fn trials() -> Vec<Trial> {
             "jail::a_full_disk_stops_the_workers",
             &[],
             full_disk_in_workers,
+        ),
+        Trial::new(
+            "jail::a_full_ext4_leaves_nothing",
+            &[Need::Loop, Need::Fs("ext4")],
+            full_ext4,
         ),
         Trial::new("jail::read_only", &[], read_only),
         Trial::new(
@@ -78,6 +85,21 @@ fn full_disk_in_workers() {
         .stderr_has("the file system is full");
     assert_eq!(names("/mnt/small"), [""; 0]);
     command(&["umount", "/mnt/small"]);
+}
+
+/// Where a big file's blocks are asked for before its first byte is written.
+fn full_ext4() {
+    big_files(1);
+    let image = filesystem("/tmp/disk", 6, "mkfs.ext4 -q");
+    let point = mount(&image, "rw");
+    let dir = point.join("j").display().to_string();
+    jail(&["build", &dir, "/tmp/big"])
+        .run()
+        .code(125)
+        .stderr_has("cannot copy /tmp/big/0")
+        .stderr_has("the file system is full");
+    assert_eq!(names(point.to_str().unwrap()), ["lost+found"]);
+    unmount(&point);
 }
 
 fn many_files() {
