@@ -1,7 +1,6 @@
 //! The engine: one tree, every file opened and parsed once, however many programs ask.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use super::read::Scratch;
 use super::types::{Closure, CutOff, ProgramKind};
 use super::walk::Walk;
 use super::{notes, script, versions};
-use crate::model::{Cpu, FileId, Kind, Meta, RootPath};
+use crate::model::{Cpu, FileId, Kind, Map, Meta, RootPath};
 use crate::root::{self, Tree, TreeFile};
 
 /// A cache of 64 MiB would name half a million libraries.
@@ -134,14 +133,14 @@ pub struct Engine<'t> {
     pub(super) options: Options,
     cpu: OnceCell<Cpu>,
     pub(super) needs_cache: bool,
-    files: HashMap<Box<[u8]>, (RootPath, FileState)>,
-    by_id: HashMap<FileId, FileState>,
-    loaders: HashMap<(Arc<[u8]>, Target), Rc<Loader>>,
-    caches: HashMap<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
+    files: Map<Box<[u8]>, (RootPath, FileState)>,
+    by_id: Map<FileId, FileState>,
+    loaders: Map<(Arc<[u8]>, Target), Rc<Loader>>,
+    caches: Map<(Vec<u8>, bool, bool), Option<Rc<Cache>>>,
     preload: Option<Rc<[Arc<[u8]>]>>,
-    pub(super) versions: HashMap<FileId, Rc<versions::Versions>>,
-    pub(super) notes: HashMap<FileId, Rc<notes::Notes>>,
-    pub(super) listings: RefCell<HashMap<Box<[u8]>, Rc<Levels>>>,
+    pub(super) versions: Map<FileId, Rc<versions::Versions>>,
+    pub(super) notes: Map<FileId, Rc<notes::Notes>>,
+    pub(super) listings: RefCell<Map<Box<[u8]>, Rc<Levels>>>,
     pub(super) names: Names,
     pub(super) places: Places,
     scratch: Scratch,
@@ -171,13 +170,13 @@ impl<'t> Engine<'t> {
             options,
             cpu: OnceCell::new(),
             needs_cache: false,
-            files: HashMap::new(),
-            by_id: HashMap::new(),
-            loaders: HashMap::new(),
-            caches: HashMap::new(),
+            files: Map::default(),
+            by_id: Map::default(),
+            loaders: Map::default(),
+            caches: Map::default(),
             preload: None,
-            versions: HashMap::new(),
-            notes: HashMap::new(),
+            versions: Map::default(),
+            notes: Map::default(),
             listings: RefCell::default(),
             names: Names::default(),
             places: Places::default(),

@@ -7,7 +7,6 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use goblin::elf::header::{EM_386, EM_AARCH64, EM_ARM, EM_PPC64, EM_RISCV, EM_S390, EM_X86_64};
@@ -18,7 +17,7 @@ use super::names::{Known, Table};
 use super::object::{Object, Target};
 use super::read::read_up_to;
 use super::types::Variant;
-use crate::model::{Cpu, RootPath};
+use crate::model::{Cpu, Map, RootPath};
 use crate::root::TreeFile;
 
 /// `EM_LOONGARCH`; goblin has no name for it.
@@ -53,7 +52,7 @@ pub(super) struct Loader {
     pub(super) target: Target,
     facts: OnceCell<Facts>,
     /// For each directory the sub-directories that exist and count, `""` last (rule G7).
-    pub(super) directories: RefCell<HashMap<Box<[u8]>, SubDirs>>,
+    pub(super) directories: RefCell<Map<Box<[u8]>, SubDirs>>,
     /// What the cache and the default directories say of a name: the same for every program.
     pub(super) tail: RefCell<Table<Outcome>>,
     /// The versions of each library for other CPUs.
@@ -62,7 +61,7 @@ pub(super) struct Loader {
 
 /// By the library's path, and whether the cache gave it: the name it was asked for by, and its
 /// versions.
-type VariantsOf = HashMap<(RootPath, bool), (Arc<[u8]>, Vec<Variant>)>;
+type VariantsOf = Map<(RootPath, bool), (Arc<[u8]>, Vec<Variant>)>;
 
 /// What is compiled into a loader.
 #[derive(Clone, Debug, PartialEq, Eq)]

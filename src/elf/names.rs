@@ -1,11 +1,11 @@
 //! Names as small numbers: a big program asks a thousand times whether a name is loaded, and
 //! comparing numbers is what keeps that cheap.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::object::Object;
+use crate::model::Map;
 
 /// A name that was seen, the same number wherever it is seen again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,7 +14,7 @@ pub(super) struct NameId(usize);
 /// The numbers that were given out.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    ids: HashMap<Arc<[u8]>, NameId>,
+    ids: Map<Arc<[u8]>, NameId>,
 }
 
 impl Names {

@@ -2,7 +2,6 @@
 //! what is loaded (G4, M3), then searched, then matched by file (G9).
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use super::loader::{Family, Loader};
 use super::names::{Known, NameId};
 use super::object::NeedKind;
 use super::types::{FoundBy, Missing, Needer, ProgramKind};
-use crate::model::RootPath;
+use crate::model::{RootPath, Set};
 use crate::root;
 
 /// The program's place in the list.
@@ -59,7 +58,7 @@ pub(super) struct Walk<'e, 't> {
     pub(super) missing: Vec<Missing>,
     pub(super) not_preloaded: Vec<Vec<u8>>,
     origin: OnceCell<Option<Arc<[u8]>>>,
-    reported: HashSet<(usize, Arc<[u8]>)>,
+    reported: Set<(usize, Arc<[u8]>)>,
 }
 
 impl<'e, 't> Walk<'e, 't> {
@@ -83,7 +82,7 @@ impl<'e, 't> Walk<'e, 't> {
             missing: Vec::new(),
             not_preloaded: Vec::new(),
             origin: OnceCell::new(),
-            reported: HashSet::new(),
+            reported: Set::default(),
         };
         walk.engine.places.clear();
         let object = Arc::clone(object);

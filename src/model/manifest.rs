@@ -1,12 +1,12 @@
 //! The list of what is in a jail: written by `jail build`, read by `check`, `update`, `show`,
 //! `remove` and `enter`. The format is documented in newroot-jail(8).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::RootPath;
+use super::{Map, RootPath, Set};
 
 /// Where a jail keeps what was put into it and why; a root that has it is a jail of ours.
 pub const MANIFEST: &str = "/.newroot/manifest.json";
@@ -243,7 +243,7 @@ impl Manifest {
 
     /// Fills in what copying found out: sums and lengths by path.
     pub fn take_sums<'a>(&mut self, sums: impl Iterator<Item = (&'a RootPath, [u8; 32], u64)>) {
-        let known: HashMap<&RootPath, ([u8; 32], u64)> =
+        let known: Map<&RootPath, ([u8; 32], u64)> =
             sums.map(|(path, sum, size)| (path, (sum, size))).collect();
         for entry in &mut self.entries {
             if let Some((sum, size)) = known.get(&entry.path) {
@@ -252,12 +252,12 @@ impl Manifest {
             }
         }
         // A hard link has the sum of the name that was copied.
-        let linked: HashSet<RootPath> = self
+        let linked: Set<RootPath> = self
             .entries
             .iter()
             .filter_map(|entry| entry.link_of.clone())
             .collect();
-        let of_files: HashMap<RootPath, (Option<String>, u64)> = self
+        let of_files: Map<RootPath, (Option<String>, u64)> = self
             .entries
             .iter()
             .filter(|entry| entry.blake3.is_some() && linked.contains(&entry.path))

@@ -4,6 +4,7 @@ mod cpu;
 mod ended;
 mod lent;
 mod manifest;
+mod map;
 mod meta;
 mod mount;
 mod path;
@@ -18,6 +19,7 @@ pub use manifest::{
     BindEntry, Entry, EntryKind, MANIFEST, MANIFEST_VERSION, Manifest, ManifestError, Reason,
     Request, Text, hex,
 };
+pub use map::{Map, Set};
 pub use meta::{FileId, Kind, Meta};
 pub use mount::{MountFlags, MountLine, pack_device, parse_mountinfo, unescape_octal};
 pub use path::{HostPath, RootPath};

@@ -1,7 +1,6 @@
 //! [`resolve`](super::resolve) for many paths of one tree: a thousand files lie in a few directories, so the way
 //! to each of these is followed once, and then only the last name has to be looked at.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 
@@ -9,14 +8,14 @@ use rustix::io::Errno;
 
 use super::walk::{MAX_LINKS, resolve_after};
 use super::{LinkStep, Trail, Tree};
-use crate::model::{Kind, RootPath};
+use crate::model::{Kind, Map, RootPath};
 
 /// Follows paths, and remembers directories. A directory that changes under it keeps its first
 /// answer.
 pub struct Trails<'t> {
     tree: &'t dyn Tree,
     /// Directories, as they are named.
-    walked: HashMap<RootPath, Trail>,
+    walked: Map<RootPath, Trail>,
 }
 
 impl std::fmt::Debug for Trails<'_> {
@@ -33,7 +32,7 @@ impl<'t> Trails<'t> {
     pub fn new(tree: &'t dyn Tree) -> Self {
         Self {
             tree,
-            walked: HashMap::new(),
+            walked: Map::default(),
         }
     }
 
@@ -75,7 +74,11 @@ impl<'t> Trails<'t> {
         }
         let target = self.tree.read_link(&real)?;
         let next = RootPath::new(way.real.as_path().join(&target));
-        links.push(LinkStep { at: real, target });
+        links.push(LinkStep {
+            at: real,
+            target,
+            meta,
+        });
         let rest = self.after(followed + links.len(), &next)?;
         links.extend(rest.links);
         Ok(Trail { links, ..rest })

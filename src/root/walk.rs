@@ -14,12 +14,14 @@ use crate::model::{Kind, Meta, RootPath};
 pub(super) const MAX_LINKS: usize = 40;
 
 /// One link that was followed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkStep {
     /// Where the link stands; every directory above it is real.
     pub at: RootPath,
     /// Its text, as readlink(2) gives it.
     pub target: PathBuf,
+    /// What lstat(2) says of it.
+    pub meta: Meta,
 }
 
 /// How a path is reached.
@@ -76,7 +78,11 @@ pub(super) fn resolve_after(
             meta = tree.lstat(&at)?;
         }
         push_reversed(&mut pending, &target);
-        links.push(LinkStep { at: next, target });
+        links.push(LinkStep {
+            at: next,
+            target,
+            meta: found,
+        });
     }
     Ok(Trail {
         links,

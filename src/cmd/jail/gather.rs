@@ -1,7 +1,7 @@
 //! Gathering facts: a path with every link and directory on the way, a program with everything
 //! it loads, a directory with everything in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::needs::Wants;
 use super::problem::{Note, Problem};
 use crate::elf::{Engine, Options};
-use crate::model::{Kind, Meta, Reason, RootPath};
+use crate::model::{Kind, Map, Meta, Reason, RootPath, Set};
 use crate::plan::jail::{Facts, Found, What};
 use crate::profile::{Pattern, nearest};
 use crate::root::{Trails, Tree};
@@ -50,14 +50,14 @@ pub(super) struct Gatherer<'t> {
     pub(super) engine: Engine<'t>,
     path: Vec<RootPath>,
     /// For whom things are gathered, each with its number.
-    reasons: HashMap<Reason, u32>,
+    reasons: Map<Reason, u32>,
     list: Vec<(RootPath, Found)>,
-    index: HashMap<RootPath, usize>,
-    reached: HashMap<RootPath, Rc<Reached>>,
+    index: Map<RootPath, usize>,
+    reached: Map<RootPath, Rc<Reached>>,
     trails: Trails<'t>,
-    pub(super) closed: HashSet<RootPath>,
+    pub(super) closed: Set<RootPath>,
     /// Files that are looked at as programs, by the names they were asked for.
-    pub(super) asked: BTreeMap<RootPath, Wants>,
+    pub(super) asked: Map<RootPath, Wants>,
     /// Left out of directories and packages.
     pub(super) exclude: Vec<Pattern>,
     /// The jail itself, when it lies in the tree: it must not be copied into itself.
@@ -88,13 +88,13 @@ impl<'t> Gatherer<'t> {
             tree,
             engine: Engine::with_options(tree, options),
             path,
-            reasons: HashMap::new(),
+            reasons: Map::default(),
             list: Vec::new(),
-            index: HashMap::new(),
-            reached: HashMap::new(),
+            index: Map::default(),
+            reached: Map::default(),
             trails: Trails::new(tree),
-            closed: HashSet::new(),
-            asked: BTreeMap::new(),
+            closed: Set::default(),
+            asked: Map::default(),
             exclude: Vec::new(),
             itself: None,
             reads_all: true,
@@ -188,9 +188,8 @@ impl<'t> Gatherer<'t> {
         }
         let trail = self.trails.follow(path)?;
         for step in &trail.links {
-            let meta = self.tree.lstat(&step.at)?;
             self.add_parents(&step.at, who)?;
-            self.add(&step.at, What::Link(step.target.clone()), &meta, who);
+            self.add(&step.at, What::Link(step.target.clone()), &step.meta, who);
         }
         self.add_parents(&trail.real, who)?;
         let what = match trail.meta.kind {

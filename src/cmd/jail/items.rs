@@ -45,14 +45,10 @@ pub(super) fn take(gatherer: &mut Gatherer<'_>, item: &Text, by: &str, who: For)
 
 /// Gathers a path whatever stands there.
 pub(super) fn path(gatherer: &mut Gatherer<'_>, path: &RootPath, who: For) {
-    match gatherer.tree().stat(path).map(|meta| meta.kind) {
+    match gatherer.want(path, who).map(|(_, meta)| meta.kind) {
         Ok(Kind::Directory) => gatherer.directory(path, who),
-        Ok(Kind::CharDevice | Kind::BlockDevice) => {
-            if let Err(error) = gatherer.want(path, who) {
-                gatherer.failed(path, &error, who.need);
-            }
-        }
-        Ok(_) => gatherer.program(path, who),
+        Ok(Kind::File) => gatherer.program(path, who),
+        Ok(_) => {}
         Err(error) => gatherer.failed(path, &error, who.need),
     }
 }

@@ -191,7 +191,8 @@ impl Gatherer<'_> {
             need: Need::Incidental,
             scripts: false,
         };
-        let programs: Vec<RootPath> = self.asked.keys().cloned().collect();
+        let mut programs: Vec<RootPath> = self.asked.keys().cloned().collect();
+        programs.sort_unstable();
         for program in programs {
             let Ok(closure) = self.engine.closure(&program) else {
                 continue;

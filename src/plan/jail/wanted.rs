@@ -1,11 +1,11 @@
 //! Everything that a jail shall hold, by path, each path once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, PathBuf};
 
 use super::facts::{Choices, Facts, Found, Made, MadeWhat, What};
-use crate::model::{Entry, EntryKind, FileId, Kind, RootPath, Text};
+use crate::model::{Entry, EntryKind, FileId, Kind, Map, RootPath, Text};
 use crate::plan::Owner;
 
 /// Set-user-id and set-group-id.
@@ -32,21 +32,21 @@ pub struct Wanted {
 /// Lays what is made over what was found.
 #[must_use]
 pub fn wanted(facts: &Facts, made: &[Made], choices: &Choices) -> BTreeMap<RootPath, Wanted> {
-    let mut all = BTreeMap::new();
-    let mut names: HashMap<FileId, RootPath> = HashMap::new();
-    for (path, found) in &facts.found {
+    let mut names: Map<FileId, (RootPath, u32)> = Map::default();
+    let copied = facts.found.iter().map(|(path, found)| {
         let mut one = from_found(path, found, facts, choices);
         if found.what == What::File && found.meta.links > 1 {
-            let first = names.entry(found.meta.id).or_insert_with(|| path.clone());
-            let alike = all
-                .get(first)
-                .is_some_and(|other: &Wanted| other.entry.mode == one.entry.mode);
-            if first != path && alike {
+            let mode = one.entry.mode;
+            let (first, its_mode) = names
+                .entry(found.meta.id)
+                .or_insert_with(|| (path.clone(), mode));
+            if first != path && *its_mode == mode {
                 one.entry.link_of = Some(first.clone());
             }
         }
-        all.insert(path.clone(), one);
-    }
+        (path.clone(), one)
+    });
+    let mut all: BTreeMap<RootPath, Wanted> = copied.collect();
     // Links first: what else is made may lie behind one.
     let is_link = |item: &&Made| matches!(item.what, MadeWhat::Link { .. });
     for item in made.iter().filter(is_link) {
@@ -240,7 +240,14 @@ fn push_reversed(pending: &mut Vec<PathBuf>, path: &std::path::Path) {
 /// Directories above what is made and that nobody named.
 fn add_parents(all: &mut BTreeMap<RootPath, Wanted>, choices: &Choices) {
     let mut missing = BTreeMap::new();
+    let mut last = None;
     for (path, one) in &*all {
+        // Names of one directory follow each other.
+        let directory = path.as_path().parent();
+        if directory == last {
+            continue;
+        }
+        last = directory;
         let mut above = path.parent();
         while !all.contains_key(&above) && !missing.contains_key(&above) {
             let reason = one.entry.why.first().cloned();

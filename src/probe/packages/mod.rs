@@ -18,13 +18,13 @@ mod sqlite;
 mod sum;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 
 use rustix::io::Errno;
 
-use crate::model::{Kind, Meta, RootPath};
+use crate::model::{Kind, Map, Meta, RootPath};
 use crate::root::{self, Tree};
 pub use recorded::Record;
 use sieve::Sieve;
@@ -224,7 +224,7 @@ impl<'t> Packages<'t> {
         &self,
         paths: impl IntoIterator<Item = &'p RootPath>,
     ) -> Result<BTreeMap<&'p RootPath, String>, PackageError> {
-        let mut wanted: HashMap<Vec<u8>, Vec<&'p RootPath>> = HashMap::new();
+        let mut wanted: Map<Vec<u8>, Vec<&'p RootPath>> = Map::default();
         let mut sieve = Sieve::default();
         for path in paths {
             if self.spelling.is_link(path.as_bytes()) {
@@ -264,7 +264,7 @@ impl<'t> Packages<'t> {
     /// read recorded nothing.
     #[must_use]
     pub fn records_of(&self, files: &[(&str, &RootPath)]) -> Vec<Record> {
-        let mut wanted: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+        let mut wanted: Map<Vec<u8>, Vec<usize>> = Map::default();
         for (index, (_, path)) in files.iter().enumerate() {
             let is_link = |meta: Meta| meta.kind == Kind::Link;
             let real = root::canonical(self.tree, path).ok();
