@@ -215,10 +215,15 @@ fn search_path(from: &RootPath) -> Vec<RootPath> {
     const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let callers = std::env::var_os("PATH").filter(|_| *from == RootPath::root());
     let text = callers.unwrap_or_else(|| USUAL.into());
-    std::env::split_paths(&text)
-        .filter(|path| path.is_absolute())
-        .map(RootPath::new)
-        .collect()
+    let mut places: Vec<RootPath> = Vec::new();
+    for path in std::env::split_paths(&text).filter(|path| path.is_absolute()) {
+        let path = RootPath::new(path);
+        // Shells that start shells repeat themselves.
+        if !places.contains(&path) {
+            places.push(path);
+        }
+    }
+    places
 }
 
 /// `/bin -> usr/bin` and its like, with the directories they lead to.
@@ -305,12 +310,12 @@ fn failure(problems: &[Problem], from: &RootPath) -> anyhow::Error {
         }
     }
     for problem in problems {
-        failure = advise(failure, problem);
+        failure = advise(failure, problem, from);
     }
     failure.into()
 }
 
-fn advise(mut failure: Failure, problem: &Problem) -> Failure {
+fn advise(mut failure: Failure, problem: &Problem, from: &RootPath) -> Failure {
     match problem {
         Problem::NoProgram {
             name,
@@ -327,10 +332,18 @@ fn advise(mut failure: Failure, problem: &Problem) -> Failure {
                     format!("name it ./{name} instead of {name}"),
                 );
             }
-            if let Some(near) = nearest {
-                failure = failure.hint("the nearest name there is", near.clone());
+            match nearest {
+                Some(near) => failure.hint("the nearest name there is", near.clone()),
+                None if *here => failure,
+                None => failure.hint(
+                    "what lies elsewhere is named by its path; to look for it",
+                    format!(
+                        "find {} -xdev -name {}",
+                        crate::ui::shell_quote(from.as_path()),
+                        crate::ui::shell_quote(Path::new(name))
+                    ),
+                ),
             }
-            failure
         }
         Problem::Unreadable {
             nearest: Some(near),

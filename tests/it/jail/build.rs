@@ -181,6 +181,13 @@ fn what_is_missing_is_named_all_at_once_and_nothing_is_left() {
         .stderr_has("/no/such: No such file or directory (ENOENT)")
         .stderr_has("/usr/bin")
         .stderr_has("the nearest name there is");
+    ground
+        .jail(&["build", "j", "no-such-q%y"])
+        .env("PATH", "/usr/bin:/bin:/usr/bin")
+        .run()
+        .code(125)
+        .stderr_has("looked for no-such-q%y in /usr/bin, /bin\n")
+        .stderr_has("to look for it: find / -xdev -name no-such-q%y");
     assert_eq!(ground.names(), ["root", "run"]);
 }
 
