@@ -90,7 +90,7 @@ pub(crate) fn jail(bench: &Bench) -> Vec<Row> {
         (Limit::Faster(3.0), jailkit(&made("jailkit"), &programs)),
         (Limit::Faster(3.0), lddtree(&made("lddtree"), &programs)),
     ];
-    compare(bench, "jail build", ours, peers, 11)
+    compare(bench, "jail build", ours, peers, 21)
 }
 
 /// Measures ours and every peer that is there in turn; a row for each, one for memory.
