@@ -110,9 +110,9 @@ fn reserve(to: &OwnedFd, size: u64) -> SysResult<u64> {
     }
     match file::reserve(to, size) {
         Ok(()) => Ok(size),
-        // What is full is full; anything else is no reason not to write.
+        // What is full is full; anything else is no reason not to write, and may have left blocks.
         Err(error) if matches!(error.errno, Errno::NOSPC | Errno::DQUOT) => Err(error),
-        Err(_) => Ok(0),
+        Err(_) => Ok(size),
     }
 }
 

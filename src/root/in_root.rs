@@ -42,7 +42,6 @@ impl InRoot {
             return false;
         };
         let id = |root: &Self| fs::meta_of_fd(&root.directory).map(|meta| meta.id).ok();
-        // Before Linux 5.8 no mount has an id, and both are `None`.
         let mount = |root: &Self| fs::mount_id(&root.directory).ok();
         id(self).is_some() && id(self) == id(&host) && mount(self) == mount(&host)
     }

@@ -123,11 +123,24 @@ pub enum Item {
         /// part of another mount.
         #[serde(with = "text::path")]
         source: PathBuf,
-        /// Its own number in mountinfo, which it has before it is attached; 0 where the kernel
-        /// does not tell, or mount(8) makes it.
+        /// What it is known by before it is attached; nothing where mount(8) makes it.
         #[serde(default)]
-        number: u64,
+        identity: MountIdentity,
     },
+}
+
+/// What tells a mount from any other, from the moment it is made. 0 is "not known".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountIdentity {
+    /// Its number in mountinfo. The kernel gives it to the next mount as soon as this one is gone.
+    pub number: u64,
+    /// The number that no other mount gets; known since Linux 6.8.
+    pub unique: u64,
+    /// `st_dev` of its files.
+    pub device: u64,
+    /// The inode of the mount namespace that it is attached in: in others its copies have other
+    /// numbers.
+    pub namespace: u64,
 }
 
 /// An item with its name and state.

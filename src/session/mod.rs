@@ -17,7 +17,7 @@ mod process;
 mod record;
 mod text;
 
-pub use item::{Item, ItemId, Planned, State};
+pub use item::{Item, ItemId, MountIdentity, Planned, State};
 pub use live::{Dead, Live, New};
 pub use log::Log;
 pub use output::Output;

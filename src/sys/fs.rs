@@ -2,11 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use crate::model::{FileId, Kind, Meta};
@@ -167,14 +167,37 @@ pub fn meta_of_fd(fd: impl AsFd) -> io::Result<Meta> {
     Ok(meta(&rustix::fs::fstat(fd)?))
 }
 
-/// statx(2): the number that mountinfo has for the mount that `fd` is on.
+/// The number that mountinfo has for the mount that `fd` is on. It is another's as soon as nothing
+/// holds the mount any more.
 ///
 /// # Errors
-/// ENOSYS before Linux 5.8.
+/// The errno of looking into /proc/self/fdinfo, before Linux 5.8.
 pub fn mount_id(fd: impl AsFd) -> io::Result<u64> {
-    use rustix::fs::StatxFlags;
-    let found = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
-    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+    if let Ok(number) = number_of_mount(&fd, StatxFlags::MNT_ID) {
+        return Ok(number);
+    }
+    let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+    let info = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = [0; 1024];
+    let count = rustix::io::read(info, &mut text)?;
+    String::from_utf8_lossy(&text[..count])
+        .lines()
+        .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+        .ok_or_else(|| Errno::NOSYS.into())
+}
+
+/// The number of the mount that `fd` is on which no other will ever have.
+///
+/// # Errors
+/// ENOSYS before Linux 6.8.
+pub fn unique_mount_id(fd: impl AsFd) -> io::Result<u64> {
+    const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+    number_of_mount(fd, StatxFlags::from_bits_retain(STATX_MNT_ID_UNIQUE))
+}
+
+fn number_of_mount(fd: impl AsFd, wanted: StatxFlags) -> io::Result<u64> {
+    let found = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, wanted)?;
+    if found.stx_mask & wanted.bits() == 0 {
         return Err(Errno::NOSYS.into());
     }
     Ok(found.stx_mnt_id)

@@ -7,7 +7,8 @@ use super::{arrays, groups, loops, mounts, settle, stack, verify};
 use crate::exec::ExecError;
 use crate::exec::sessions::Fate;
 use crate::model::MountLine;
-use crate::session::{Item, State};
+use crate::session::{Item, MountIdentity, State};
+use crate::sys;
 
 /// Undoes one item.
 pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
@@ -36,8 +37,8 @@ pub(in crate::exec) fn undo(item: &Item, state: State) -> Fate {
             path,
             device,
             source,
-            number,
-        } => unmount(path, *device, source, *number, state),
+            identity,
+        } => unmount(path, *device, source, identity, state),
         _ => Fate::Nothing,
     }
 }
@@ -54,14 +55,24 @@ fn let_go(device: &Path, file: &Path) -> Fate {
 }
 
 /// `device` is 0 when the process died between attaching the mount and writing that down: then
-/// only that very mount counts, by its `number`, or what is mounted from the very source.
-fn unmount(path: &Path, device: u64, source: &Path, number: u64, state: State) -> Fate {
+/// only that very mount counts, or from another mount namespace what is mounted from the very
+/// source.
+fn unmount(
+    path: &Path,
+    device: u64,
+    source: &Path,
+    identity: &MountIdentity,
+    state: State,
+) -> Fate {
     let has_source = !source.as_os_str().is_empty();
     let node = has_source.then_some(source);
     let table = verify::table();
+    let by_number = state == State::Planned
+        && identity.number != 0
+        && sys::ns::inode_of_this("mnt").is_ok_and(|inode| inode == identity.namespace);
     let is_ours = |line: &&MountLine| match state {
         State::Done => line.device == device,
-        State::Planned if number != 0 => line.id == number,
+        State::Planned if by_number => line.id == identity.number,
         // btrfs has a device number of its own; its source is all there is to compare.
         State::Planned => {
             node.and_then(verify::number_of) == Some(line.device)
@@ -78,6 +89,10 @@ fn unmount(path: &Path, device: u64, source: &Path, number: u64, state: State) -
             }
             let what = format!("something else is mounted over {}", path.display());
             return Fate::Failed(ExecError::Other(what));
+        }
+        // Died before it was attached, and somebody else's mount got the number.
+        if by_number && !verify::is_at(path, identity) {
+            return Fate::Nothing;
         }
         devices.extend(verify::device_at(path));
         devices.push(top.device);

@@ -85,12 +85,12 @@ pub(super) fn mount(
         What::Network { source, .. } => PathBuf::from(source),
         _ => node.clone().unwrap_or_default(),
     };
-    let number = made.as_ref().and_then(|made| sys::fs::mount_id(made).ok());
+    let identity = made.as_ref().map(verify::identity);
     let mut item = Item::Mount {
         path: target.at.clone(),
         device: 0,
         source,
-        number: number.unwrap_or_default(),
+        identity: identity.unwrap_or_default(),
     };
     let id = if mounted.lasting {
         Some(storage.live.plan(item.clone()).map_err(recorded)?)

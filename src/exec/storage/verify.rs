@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rustix::io::Errno;
 use crate::exec::{Holder, Traces, find_holders};
 use crate::model::{MountLine, RootPath, parse_mountinfo};
 use crate::root::{Host, Tree, read};
+use crate::session::MountIdentity;
 use crate::sys;
 use crate::tool::{Tool, run};
 
@@ -244,6 +246,22 @@ fn elsewhere(devices: &[u64]) -> Vec<Holder> {
 pub(super) fn device_at(path: &Path) -> Option<u64> {
     let meta = sys::fs::stat_at(rustix::fs::CWD, path).ok()?;
     Some(meta.id.device)
+}
+
+/// What a mount is known by, attached or not.
+pub(super) fn identity(mount: &OwnedFd) -> MountIdentity {
+    let device = sys::fs::meta_of_fd(mount).map(|meta| meta.id.device);
+    MountIdentity {
+        number: sys::fs::mount_id(mount).unwrap_or_default(),
+        unique: sys::fs::unique_mount_id(mount).unwrap_or_default(),
+        device: device.unwrap_or_default(),
+        namespace: sys::ns::inode_of_this("mnt").unwrap_or_default(),
+    }
+}
+
+/// Whether the topmost mount at `path` is that one.
+pub(super) fn is_at(path: &Path, wanted: &MountIdentity) -> bool {
+    sys::fs::open_path(rustix::fs::CWD, path).is_ok_and(|top| identity(&top) == *wanted)
 }
 
 /// Whether this node is mounted somewhere in this mount namespace.

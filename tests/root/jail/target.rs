@@ -1,12 +1,14 @@
 //! Where a jail is built: full, read-only, a mount point, in use.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use super::{command, is_there, jail, names};
 use crate::disk::{filesystem, mount, unmount};
 use crate::need::Need;
 use crate::run::Run;
+use crate::strace::traced;
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -19,7 +21,7 @@ pub(super) fn trials() -> Vec<Trial> {
         ),
         Trial::new(
             "jail::a_full_ext4_leaves_nothing",
-            &[Need::Loop, Need::Fs("ext4")],
+            &[Need::Loop, Need::Fs("ext4"), Need::Command("strace")],
             full_ext4,
         ),
         Trial::new("jail::read_only", &[], read_only),
@@ -93,11 +95,14 @@ fn full_ext4() {
     let image = filesystem("/tmp/disk", 6, "mkfs.ext4 -q");
     let point = mount(&image, "rw");
     let dir = point.join("j").display().to_string();
-    jail(&["build", &dir, "/tmp/big"])
+    let log = Path::new("/tmp/log");
+    traced(jail(&["build", &dir, "/tmp/big"]), "fallocate", log)
         .run()
         .code(125)
         .stderr_has("cannot copy /tmp/big/0")
         .stderr_has("the file system is full");
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("8388608) = -1 ENOSPC"), "{log}");
     assert_eq!(names(point.to_str().unwrap()), ["lost+found"]);
     unmount(&point);
 }

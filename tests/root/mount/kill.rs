@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{EXT4, copy, mounted, nothing_left, run, same, spawn, web03};
 use crate::disk::{empty, sh};
 use crate::need::Need;
-use crate::run::newroot;
+use crate::run::{Run, newroot};
 use crate::strace::{signalled, traced};
 use crate::tmux::Tmux;
 use crate::trial::Trial;
@@ -24,6 +24,16 @@ pub(super) fn trials() -> Vec<Trial> {
             killed_after_each_mount,
         )
         .timeout(Duration::from_secs(300)),
+        Trial::new(
+            "mount::killed_in_a_peer_namespace",
+            &[&EXT4[..], &[Need::Command("strace")]].concat(),
+            killed_in_a_peer_namespace,
+        ),
+        Trial::new(
+            "mount::killed_before_its_first_mount",
+            &[&EXT4[..], &[Need::Command("strace")]].concat(),
+            killed_before_the_first_mount,
+        ),
         Trial::new("mount::told_at_any_moment", &EXT4, told_at_any_moment)
             .timeout(Duration::from_secs(400)),
         Trial::new(
@@ -113,43 +123,86 @@ fn killed_at_any_moment() {
     same(&image, &before);
 }
 
+fn mount() -> Run {
+    newroot(["mount", "/tmp/kill.img", "/mnt/new"])
+}
+
+/// How many statx(2) come before each mount is attached.
+fn looks_before_each_mount(image: &Path) -> Vec<u32> {
+    let log = Path::new("/tmp/log");
+    traced(mount(), "move_mount,statx", log).run().code(0);
+    run(&["umount", "/mnt/new"]).code(0);
+    nothing_left(image);
+    let log = fs::read_to_string(log).unwrap();
+    let calls = || log.lines().filter_map(|line| line.split_once(' '));
+    let is_attach = |call: &str| call.trim_start().starts_with("move_mount(");
+    let (newroot, _) = calls().find(|(_, call)| is_attach(call)).unwrap();
+    let mut looks = 0;
+    let mut found = Vec::new();
+    for (_, call) in calls().filter(|(pid, _)| *pid == newroot) {
+        looks += u32::from(call.trim_start().starts_with("statx("));
+        if is_attach(call) {
+            found.push(looks);
+        }
+    }
+    assert_eq!(found.len(), 7, "{log}");
+    found
+}
+
 /// SIGKILL at the first call after each mount was attached, when its record does not know that yet.
 fn killed_after_each_mount() {
     let image = web03("/tmp/kill.img");
     let before = copy(&image);
-    let mount = || newroot(["mount", "/tmp/kill.img", "/mnt/new"]);
-    traced(mount(), "move_mount,statx", Path::new("/tmp/log"))
-        .run()
-        .code(0);
-    run(&["umount", "/mnt/new"]).code(0);
-    nothing_left(&image);
-    let log = fs::read_to_string("/tmp/log").unwrap();
-    let calls = |pid: &str| {
-        let mine = log.lines().filter_map(|line| line.split_once(' '));
-        let mine = mine.filter(|(who, _)| *who == pid);
-        mine.map(|(_, call)| call.trim_start().to_owned()).collect()
-    };
-    let attached = log
-        .lines()
-        .find(|line| line.contains("move_mount("))
-        .unwrap();
-    let calls: Vec<String> = calls(attached.split(' ').next().unwrap());
-    let (mut looks, mut mounts) = (0, 0);
-    for call in calls {
-        looks += u32::from(call.starts_with("statx("));
-        if !call.starts_with("move_mount(") {
-            continue;
-        }
-        mounts += 1;
+    for (mounts, looks) in looks_before_each_mount(&image).into_iter().enumerate() {
         signalled(mount(), "statx", "KILL", looks + 1)
             .run()
             .code(137);
         let points = mounted("/mnt");
-        assert_eq!(points.lines().count(), mounts, "{points}");
+        assert_eq!(points.lines().count(), mounts + 1, "{points}");
         run(&["cleanup"]).code(0);
         nothing_left(&image);
         assert!(fs::metadata("/mnt/new").is_err(), "{points}");
     }
-    assert_eq!(mounts, 7, "{log}");
     same(&image, &before);
+}
+
+/// The same in a mount namespace whose mounts reach this one: they have other numbers here.
+fn killed_in_a_peer_namespace() {
+    let image = web03("/tmp/kill.img");
+    let looks = looks_before_each_mount(&image)[0];
+    sh("mount --make-rshared /");
+    signalled(mount(), "statx", "KILL", looks + 1)
+        .through(["unshare", "-m", "--propagation", "unchanged"])
+        .run()
+        .code(137);
+    assert_eq!(mounted("/mnt").lines().count(), 1);
+    run(&["cleanup"]).code(0);
+    nothing_left(&image);
+    sh("mount --make-rprivate /");
+}
+
+/// SIGKILL before the first mount is attached: whoever mounts next gets its number, which is no
+/// reason to take that mount away.
+fn killed_before_the_first_mount() {
+    let image = web03("/tmp/kill.img");
+    signalled(mount(), "move_mount", "KILL", 1).run().code(137);
+    let record = sh("cat /run/newroot/*.json");
+    let (_, after) = record.split_once("\"identity\":{\"number\":").unwrap();
+    let number = after.split(',').next().unwrap();
+    let theirs = (0..500).find(|next| {
+        let at = format!("/tmp/at/{next}");
+        fs::create_dir_all(&at).unwrap();
+        sh(&format!("mount -t tmpfs mine {at}; findmnt -no ID {at}")).trim() == number
+    });
+    assert!(theirs.is_some(), "nobody got {number} again");
+    let theirs = theirs.unwrap();
+    sh(&format!(
+        "mount --move /tmp/at/{theirs} /mnt/new; touch /mnt/new/precious"
+    ));
+    newroot(["cleanup"]).run();
+    assert!(fs::metadata("/mnt/new/precious").is_ok());
+    sh("umount /mnt/new");
+    sh("for at in /tmp/at/*; do umount $at 2>/dev/null || true; done");
+    run(&["cleanup"]).code(0);
+    nothing_left(&image);
 }
