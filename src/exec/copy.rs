@@ -238,34 +238,3 @@ pub(super) fn attributes(from: &OwnedFd, to: &OwnedFd, keep_capabilities: bool) 
     }
     Ok(lost)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::fs::meta_of_fd;
-
-    #[test]
-    fn nothing_stays_reserved_for_a_source_that_became_shorter() {
-        let base = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let (from, to) = (base.path().join("from"), base.path().join("to"));
-        std::fs::write(&from, vec![1; 5000]).unwrap();
-        let from = TreeFile::Fd(std::fs::File::open(from).unwrap().into());
-        let to = OwnedFd::from(std::fs::File::create(to).unwrap());
-        let (meta, made) = (
-            meta_of_fd(from.fd().unwrap()).unwrap(),
-            meta_of_fd(&to).unwrap(),
-        );
-        let before = Meta {
-            size: 2 * RESERVED,
-            blocks: 4 * RESERVED / 512,
-            ..meta
-        };
-        let mut buffer = vec![0; BUFFER];
-        let apart = &mut Apart::default();
-        let content = content((&from, &before), (&to, &made), &mut buffer, apart).unwrap();
-        assert_eq!(content.bytes, 5000);
-        let made = meta_of_fd(&to).unwrap();
-        assert_eq!(made.size, 5000);
-        assert!(made.blocks * 512 < RESERVED, "{}", made.blocks);
-    }
-}

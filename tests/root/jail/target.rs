@@ -1,14 +1,16 @@
 //! Where a jail is built: full, read-only, a mount point, in use.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{command, is_there, jail, names};
 use crate::disk::{filesystem, mount, unmount};
 use crate::need::Need;
 use crate::run::Run;
-use crate::strace::traced;
+use crate::strace::{slowed, traced};
 use crate::trial::Trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -23,6 +25,11 @@ pub(super) fn trials() -> Vec<Trial> {
             "jail::a_full_ext4_leaves_nothing",
             &[Need::Loop, Need::Fs("ext4"), Need::Command("strace")],
             full_ext4,
+        ),
+        Trial::new(
+            "jail::a_source_that_shrinks_leaves_no_blocks",
+            &[Need::Loop, Need::Fs("ext4"), Need::Command("strace")],
+            shrinking_source,
         ),
         Trial::new("jail::read_only", &[], read_only),
         Trial::new(
@@ -104,6 +111,25 @@ fn full_ext4() {
     let log = fs::read_to_string(log).unwrap();
     assert!(log.contains("8388608) = -1 ENOSPC"), "{log}");
     assert_eq!(names(point.to_str().unwrap()), ["lost+found"]);
+    unmount(&point);
+}
+
+/// Blocks are asked for by the size that the source had; what it does not fill any more goes back.
+fn shrinking_source() {
+    big_files(1);
+    let image = filesystem("/tmp/disk", 64, "mkfs.ext4 -q");
+    let point = mount(&image, "rw");
+    let dir = point.join("j").display().to_string();
+    let run = slowed(jail(&["build", &dir, "/tmp/big"]), "fallocate", 1);
+    let mut child = run.spawn(Stdio::null(), Stdio::null(), Stdio::null());
+    std::thread::sleep(Duration::from_secs(1));
+    let source = fs::File::options().write(true).open("/tmp/big/0").unwrap();
+    source.set_len(5000).unwrap();
+    assert!(child.wait().unwrap().success());
+    let copy = fs::metadata(format!("{dir}/tmp/big/0")).unwrap();
+    assert_eq!(copy.len(), 5000);
+    assert!(copy.blocks() < 1000, "{}", copy.blocks());
+    jail(&["check", &dir]).run().code(0).stdout_is("");
     unmount(&point);
 }
 
