@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-/// A map whose hash is as good as SipHash for anything but an attack from outside that can watch
-/// the clock, in a fraction of the time. Its seed is another one in each process.
+/// A map whose hash takes a fraction of SipHash's time. Its seed comes from addresses, which the
+/// kernel makes others in each process: nobody can choose names that collide beforehand.
 pub type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// The same for a set.
