@@ -16,7 +16,7 @@ use crate::sys::{SysError, SysResult, file, xattr};
 pub(super) const BUFFER: usize = 128 * 1024;
 
 /// From this size on a file gets all its blocks at once: ext4 otherwise reserves each as it is
-/// written, a fourteenth of the time that copying takes (Linux 6.18).
+/// written, a tenth of the processor time of copying (Linux 6.18).
 const RESERVED: u64 = 1 << 20;
 
 const CAPABILITIES: &CStr = c"security.capability";

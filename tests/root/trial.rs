@@ -38,7 +38,7 @@ impl Trial {
         self
     }
 
-    /// It takes its turn on the machine's disks.
+    /// It takes its turn on the machine's disks, also where it needs no loop device: it scans.
     pub(crate) fn on_disks(mut self) -> Self {
         self.disks = true;
         self

@@ -44,8 +44,7 @@ pub(super) fn trials() -> Vec<Trial> {
                 Need::Command("tmux"),
             ],
             ctrl_c,
-        )
-        .on_disks(),
+        ),
     ]
 }
 

@@ -26,8 +26,8 @@ pub(super) fn trials() -> Vec<Trial> {
     ];
     let terminal = [&needs[..], &[Need::Command("tmux")]].concat();
     vec![
-        Trial::new("scan::told_while_unlocked", &needs, told).on_disks(),
-        Trial::new("scan::ctrl_c_at_the_passphrase", &terminal, ctrl_c).on_disks(),
+        Trial::new("scan::told_while_unlocked", &needs, told),
+        Trial::new("scan::ctrl_c_at_the_passphrase", &terminal, ctrl_c),
     ]
 }
 
